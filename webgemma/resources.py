@@ -1,0 +1,46 @@
+"""Finds the files that ship beside the code: shaders, web, and the built-in model.
+
+In a wheel they lie under webgemma/_data/, in a checkout at the top level. The wheel's copy is
+looked for first: a checkout has none.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from webgemma.errors import WebGemmaError
+
+PACKAGE = Path(__file__).resolve().parent
+BUILT_IN_MODEL = "pebble"
+
+
+def data_folder(name: Literal["shaders", "web", "models"]) -> Path:
+    """Return the folder `name` of this installation.
+
+    Raises:
+        WebGemmaError: neither a wheel's nor a checkout's copy is there.
+    """
+    candidates = (PACKAGE / "_data" / name, PACKAGE.parent / name)
+    for folder in candidates:
+        if folder.is_dir():
+            return folder
+    raise WebGemmaError(
+        f"webgemma is not completely installed: got no folder '{name}', expected it at "
+        f"{candidates[0]} or {candidates[1]}. Reinstall webgemma."
+    )
+
+
+def built_in_model() -> Path:
+    """Return the checkpoint folder of the model that comes with webgemma.
+
+    Raises:
+        WebGemmaError: this installation has none.
+    """
+    folder = data_folder("models") / BUILT_IN_MODEL / "checkpoint"
+    if not (folder / "config.json").is_file():
+        raise WebGemmaError(
+            f"webgemma is not completely installed: got no built-in model, expected "
+            f"config.json in {folder}. Reinstall webgemma."
+        )
+    return folder
