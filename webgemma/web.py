@@ -1,0 +1,92 @@
+"""The page and runtime of a site: which files of web/ they are, and the headers they need."""
+
+from __future__ import annotations
+
+import shutil
+from html.parser import HTMLParser
+from pathlib import Path
+
+from webgemma.errors import WebGemmaError
+from webgemma.resources import data_folder
+
+WEB_PARTS = {
+    "index.html": "index.html",
+    "app": "app",
+    "runtime": "webgemma",
+    "vendor": "vendor",
+    "sw.js": "sw.js",
+    "manifest.webmanifest": "manifest.webmanifest",
+}
+"""Path in web/ -> path in the site."""
+
+
+def copy_web(folder: Path) -> None:
+    """Copy the page and the runtime into a site.
+
+    Raises:
+        WebGemmaError: web/vendor of a checkout was not filled.
+    """
+    web = data_folder("web")
+    for source, target in WEB_PARTS.items():
+        if not (web / source).exists() and source in ("runtime", "vendor"):
+            raise WebGemmaError(
+                f"webgemma is not completely installed: got no {web / source}. "
+                "In a checkout run: make vendor"
+            )
+        if not (web / source).exists():
+            continue
+        if (web / source).is_dir():
+            shutil.copytree(
+                web / source,
+                folder / target,
+                copy_function=shutil.copyfile,
+                ignore=shutil.ignore_patterns(".*", "*.test.js", "*.sha256"),
+            )
+        else:
+            shutil.copyfile(web / source, folder / target)
+
+
+def headers_file(site: Path, hashed_folders: list[str]) -> str:
+    """Return `_headers`, which Cloudflare Pages and Netlify read.
+
+    Args:
+        site: The folder with index.html, whose Content-Security-Policy is sent as a header too,
+            so that workers have it.
+        hashed_folders: Paths whose files never change.
+    """
+    lines = ["/*"]
+    policy = content_security_policy(site)
+    if policy:
+        lines.append(f"  Content-Security-Policy: {policy}")
+    lines += ["  X-Content-Type-Options: nosniff", "  Referrer-Policy: no-referrer"]
+    for path in hashed_folders:
+        lines += [
+            f"/{path}/*",
+            "  Cache-Control: public, max-age=31536000, immutable, no-transform",
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def content_security_policy(site: Path) -> str | None:
+    """Return the policy of the site's page as one line for a header; None if it has none.
+
+    `frame-ancestors` is added: a header may forbid being framed, a meta element may not.
+    """
+    page = site / "index.html"
+    if not page.is_file():
+        return None
+    finder = _PolicyFinder()
+    finder.feed(page.read_text(encoding="utf-8"))
+    return f"{finder.policy}; frame-ancestors 'none'" if finder.policy else None
+
+
+class _PolicyFinder(HTMLParser):
+    """Finds <meta http-equiv="Content-Security-Policy" content="...">."""
+
+    policy: str | None = None
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        attributes = dict(attrs)
+        kind = (attributes.get("http-equiv") or "").lower()
+        if tag == "meta" and kind == "content-security-policy" and self.policy is None:
+            self.policy = " ".join((attributes.get("content") or "").split()).rstrip("; ") or None
