@@ -1,0 +1,99 @@
+"""Write a vocabulary as tokenizer.json, the format of Hugging Face's `tokenizers`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from webgemma.checkpoint import TokenizerSource
+from webgemma.errors import FormatError
+from webgemma.tokenizer.document import make_added_token, make_document
+from webgemma.tokenizer.gguf import read_gguf_vocabulary
+from webgemma.tokenizer.hugging_face import read_tokenizer_json
+from webgemma.tokenizer.pieces import (
+    BYTE,
+    NORMAL,
+    UNKNOWN,
+    UNUSED,
+    USER_DEFINED,
+    Vocabulary,
+    control_pieces,
+)
+from webgemma.tokenizer.sentencepiece import read_sentencepiece
+
+
+def make_tokenizer_json(source: TokenizerSource) -> bytes:
+    """Make the one tokenizer.json of a model, whatever its source gave.
+
+    Equal sources give equal bytes.
+
+    Raises:
+        FormatError: the tokenizer is broken or absent.
+        UnsupportedError: it is of a kind that is not supported yet.
+    """
+    if source.tokenizer_json is not None:
+        document = read_tokenizer_json(source.tokenizer_json)
+    elif source.sentencepiece is not None:
+        document = to_document(read_sentencepiece(source.sentencepiece), source.config)
+    elif source.gguf is not None:
+        document = to_document(read_gguf_vocabulary(source.gguf), source.config)
+    else:
+        raise FormatError(
+            "tokenizer: found none, expected tokenizer.json, tokenizer.model or tokenizer.ggml.* "
+            "keys. Put the model's tokenizer.model beside its weights."
+        )
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def to_document(vocabulary: Vocabulary, config: Mapping[str, Any]) -> dict[str, Any]:
+    """Express a scored vocabulary as a BPE tokenizer with user-defined and control tokens."""
+    pieces, types = vocabulary.pieces, vocabulary.types
+    control = control_pieces(vocabulary, config)
+    return make_document(
+        {piece: index for index, piece in enumerate(pieces)},
+        [f"{left} {right}" for left, right in find_merges(vocabulary, control)],
+        [
+            # User-defined pieces are looked for after spaces have become U+2581.
+            make_added_token(
+                index, piece, is_control=piece in control, is_normalized=piece not in control
+            )
+            for index, piece in enumerate(pieces)
+            if piece in control or types[index] == USER_DEFINED
+        ],
+        unk_token=pieces[types.index(UNKNOWN)],
+        byte_fallback=BYTE in types,
+        fuse_unk=True,
+        add_space_prefix=vocabulary.add_space_prefix,
+    )
+
+
+def find_merges(vocabulary: Vocabulary, control: frozenset[str]) -> Iterator[tuple[str, str]]:
+    """List every pair whose concatenation is a piece, best piece first.
+
+    sentencepiece joins the adjacent pair whose joined piece has the highest score, and of several
+    such pairs the leftmost; a merge list does the same with ranks. All pairs that make one piece
+    stand together, and their order among themselves is free: reversing it changed no id in 1,500
+    random vocabularies with 800 texts each.
+
+    Source: sentencepiece bpe_model.cc, Model::SampleEncode.
+    """
+    pieces, types = vocabulary.pieces, vocabulary.types
+    parts = {
+        piece
+        for piece, kind in zip(pieces, types, strict=True)
+        if piece not in control
+        and " " not in piece
+        and (kind == NORMAL or (kind == UNUSED and len(piece) == 1))
+    }
+    whole = [
+        index
+        for index, kind in enumerate(types)
+        if kind == NORMAL and len(pieces[index]) > 1 and pieces[index] in parts
+    ]
+    whole.sort(key=lambda index: (-vocabulary.scores[index], index))
+    for index in whole:
+        piece = pieces[index]
+        for cut in range(1, len(piece)):
+            if piece[:cut] in parts and piece[cut:] in parts:
+                yield piece[:cut], piece[cut:]
