@@ -1,0 +1,32 @@
+"""One file per model family; the file's name is the model_type of its configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from webgemma.architectures import gemma, gemma2
+from webgemma.architectures.lowered import Lowered
+from webgemma.checkpoint import Checkpoint
+from webgemma.errors import UnsupportedError
+
+ARCHITECTURES: Mapping[str, Callable[[Checkpoint, Mapping[str, Any]], Lowered]] = {
+    "gemma": gemma.build_program,
+    "gemma2": gemma2.build_program,
+}
+
+
+def lower(checkpoint: Checkpoint, *, quantization: str = "keep") -> Lowered:
+    """Lower a checkpoint to a program.
+
+    Raises:
+        UnsupportedError: its architecture, or something in it, is not known.
+        FormatError: a tensor or a key is missing or of the wrong shape.
+    """
+    if checkpoint.architecture not in ARCHITECTURES:
+        msg = (
+            f"{checkpoint.path}: architecture {checkpoint.architecture!r} is not supported "
+            f"(have {', '.join(ARCHITECTURES)})."
+        )
+        raise UnsupportedError(msg)
+    return ARCHITECTURES[checkpoint.architecture](checkpoint, {"quantization": quantization})

@@ -1,0 +1,174 @@
+"""Reads a model's configuration under its Hugging Face names, from either source format.
+
+Every key that was not read and is not known to be harmless is an error that lists it: an unknown key
+could change the mathematics.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from webgemma.checkpoint import Checkpoint
+from webgemma.errors import FormatError, UnsupportedError
+
+GGUF_KEYS = {
+    "num_attention_heads": "attention.head_count",
+    "num_key_value_heads": "attention.head_count_kv",
+    "head_dim": "attention.key_length",
+    "hidden_size": "embedding_length",
+    "intermediate_size": "feed_forward_length",
+    "num_hidden_layers": "block_count",
+    "rms_norm_eps": "attention.layer_norm_rms_epsilon",
+    "max_position_embeddings": "context_length",
+    "rope_theta": "rope.freq_base",
+    "sliding_window": "attention.sliding_window",
+    "attn_logit_softcapping": "attn_logit_softcapping",
+    "final_logit_softcapping": "final_logit_softcapping",
+    "query_pre_attn_scalar": "attention.query_pre_attn_scalar",
+}
+"""Hugging Face name -> GGUF key, after "<architecture>."."""
+
+HARMLESS_GGUF = {"attention.value_length", "vocab_size", "rope.dimension_count"}
+HARMLESS_HF = {
+    "_name_or_path", "architectures", "attention_dropout", "bos_token_id", "cache_implementation",
+    "dtype", "eos_token_id", "id2label", "initializer_range", "label2id", "model_type",
+    "pad_token_id", "torch_dtype", "transformers_version", "unsloth_fixed", "unsloth_version",
+    "use_cache", "return_dict", "output_hidden_states", "output_attentions", "problem_type",
+    "chunk_size_feed_forward", "is_encoder_decoder", "unk_token_id",
+}  # fmt: skip
+"""Keys of config.json that do not change the forward pass."""
+
+FIXED_HF: dict[str, tuple[object, ...]] = {
+    "attention_bias": (False, None),
+    "mlp_bias": (False, None),
+    "tie_word_embeddings": (True, None),
+    "use_bidirectional_attention": (False, None),
+    "rope_scaling": (None,),
+    "quantization_config": (None,),
+}
+"""Keys of config.json that may be there only with these values."""
+
+
+@dataclass(slots=True)
+class KeyReader:
+    """The configuration of one checkpoint; remembers which keys were read."""
+
+    checkpoint: Checkpoint
+    seen: set[str] = field(default_factory=set)
+
+    @property
+    def is_gguf(self) -> bool:
+        """Whether keys are GGUF's."""
+        return self.checkpoint.format == "gguf"
+
+    def find(self, name: str) -> tuple[str, object]:
+        """(the source's key, its value or None)."""
+        key = name
+        if self.is_gguf:
+            key = f"{self.checkpoint.architecture}.{GGUF_KEYS.get(name, name)}"
+        self.seen.add(key)
+        return key, self.checkpoint.metadata.get(key)
+
+    def fail(self, key: str, got: object, expected: str) -> FormatError:
+        """The error for a key of the wrong kind."""
+        shown = "nothing" if got is None else repr(got)[:60]
+        return FormatError(
+            f"{self.checkpoint.path}: key {key!r}: got {shown}, expected {expected}. "
+            "The configuration is damaged; fetch the model again."
+        )
+
+    def integer(self, name: str, most: int, default: int | None = None) -> int:
+        """An integer from 1 to `most`."""
+        key, value = self.find(name)
+        value = default if value is None else value
+        if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
+            raise self.fail(key, value, f"an integer from 1 to {most}")
+        return value
+
+    def number(self, name: str, default: float) -> float:
+        """A positive finite number; JSON null gives 0, which switches the feature off."""
+        key, value = self.find(name)
+        if value is None:
+            return 0.0 if key in self.checkpoint.metadata else default
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1e9:
+            raise self.fail(key, value, "a positive number")
+        return float(value)
+
+    def word(self, name: str, allowed: tuple[str, ...]) -> None:
+        """Check a word that config.json gives; GGUF has none."""
+        if self.is_gguf:
+            return
+        for key in (name, "hidden_act"):
+            value = self.find(key)[1]
+            if value is not None and value not in allowed:
+                msg = (
+                    f"{self.checkpoint.path}: key {key!r}: {value!r} is not supported "
+                    f"(have {', '.join(allowed)})."
+                )
+                raise UnsupportedError(msg)
+
+    def words(self, name: str, allowed: tuple[str, ...], length: int) -> list[str] | None:
+        """A list of `length` words, or None when it is absent."""
+        key, value = self.find(name)
+        if value is None:
+            return None
+        if not isinstance(value, list) or len(value) != length or set(value) - set(allowed):
+            raise self.fail(key, value, f"a list of {length} words of {', '.join(allowed)}")
+        return value
+
+    def vocab_size(self) -> int:
+        """Rows of the embedding: config.json's vocab_size, or the length of GGUF's token list."""
+        if not self.is_gguf:
+            return self.integer("vocab_size", 1 << 20)
+        tokens = (self.checkpoint.tokenizer.gguf or {}).get("tokenizer.ggml.tokens")
+        if not isinstance(tokens, list | tuple) or not tokens:
+            raise self.fail("tokenizer.ggml.tokens", tokens, "a list of tokens")
+        return len(tokens)
+
+    def rope_theta(self, default: float) -> float:
+        """The base of the rotary frequencies, from rope_theta or transformers 5's rope_parameters."""
+        key, value = self.find("rope_parameters")
+        if value is None:
+            return self.number("rope_theta", default)
+        if not isinstance(value, dict) or value.get("rope_type", "default") != "default":
+            msg = f"{self.checkpoint.path}: key {key!r}: {value!r} is not supported (have default)."
+            raise UnsupportedError(msg)
+        theta = value.get("rope_theta", default)
+        if not isinstance(theta, int | float) or not 0 < theta < 1e9:
+            raise self.fail(key, value, "a rope_theta that is a positive number")
+        return float(theta)
+
+    def finish(self) -> None:
+        """Refuse keys that nobody read and that could change the mathematics.
+
+        Raises:
+            UnsupportedError: lists them.
+        """
+        left = self._unread_gguf() if self.is_gguf else self._unread_hf()
+        if left:
+            msg = (
+                f"{self.checkpoint.path}: keys that webgemma does not know for architecture "
+                f"{self.checkpoint.architecture!r}: {', '.join(left)}. They could change the "
+                "mathematics, so the model is not built."
+            )
+            raise UnsupportedError(msg)
+
+    def _unread_gguf(self) -> list[str]:
+        prefix = f"{self.checkpoint.architecture}."
+        return sorted(
+            key
+            for key in self.checkpoint.metadata
+            if key.startswith(prefix)
+            and key not in self.seen
+            and key.removeprefix(prefix) not in HARMLESS_GGUF
+        )
+
+    def _unread_hf(self) -> list[str]:
+        left = []
+        for key, value in self.checkpoint.metadata.items():
+            if key in self.seen or key in HARMLESS_HF:
+                continue
+            if key in FIXED_HF and value in FIXED_HF[key]:
+                continue
+            left.append(f"{key}={value!r}" if key in FIXED_HF else key)
+        return sorted(left)

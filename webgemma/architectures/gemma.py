@@ -1,0 +1,92 @@
+"""Gemma 1 (2B, 7B): RMSNorm, RoPE, GeGLU, tied embedding; two norms per layer.
+
+Paper: https://arxiv.org/abs/2403.08295. Configuration names: transformers' configuration_gemma.py.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from webgemma.architectures.config import KeyReader
+from webgemma.architectures.decoder import Decoder, DecoderConfig
+from webgemma.architectures.lowered import Lowered
+from webgemma.architectures.weights import WeightPlan
+from webgemma.checkpoint import Checkpoint
+
+TENSORS: Mapping[str, tuple[str, str]] = {
+    "embed_tokens": ("model.embed_tokens.weight", "token_embd.weight"),
+    "input_layernorm": ("model.layers.{i}.input_layernorm.weight", "blk.{i}.attn_norm.weight"),
+    "q_proj": ("model.layers.{i}.self_attn.q_proj.weight", "blk.{i}.attn_q.weight"),
+    "k_proj": ("model.layers.{i}.self_attn.k_proj.weight", "blk.{i}.attn_k.weight"),
+    "v_proj": ("model.layers.{i}.self_attn.v_proj.weight", "blk.{i}.attn_v.weight"),
+    "o_proj": ("model.layers.{i}.self_attn.o_proj.weight", "blk.{i}.attn_output.weight"),
+    "post_attention_layernorm": (
+        "model.layers.{i}.post_attention_layernorm.weight",
+        "blk.{i}.ffn_norm.weight",
+    ),
+    "gate_proj": ("model.layers.{i}.mlp.gate_proj.weight", "blk.{i}.ffn_gate.weight"),
+    "up_proj": ("model.layers.{i}.mlp.up_proj.weight", "blk.{i}.ffn_up.weight"),
+    "down_proj": ("model.layers.{i}.mlp.down_proj.weight", "blk.{i}.ffn_down.weight"),
+    "norm": ("model.norm.weight", "output_norm.weight"),
+}
+"""Ours -> (Hugging Face, GGUF)."""
+
+NORM_OFFSET = 1.0
+"""Hugging Face stores gain - 1; GGUF stores the gain (llama.cpp conversion/gemma.py adds 1)."""
+
+ACTIVATIONS = ("gelu_pytorch_tanh", "gelu")
+"""Gemma 1's "gelu" means the tanh form too (transformers GemmaConfig)."""
+
+
+def config_of(keys: KeyReader) -> DecoderConfig:
+    """Read the configuration; every key is one the keys of either format name."""
+    heads = keys.integer("num_attention_heads", 256)
+    head_dim = keys.integer("head_dim", 512, keys.integer("hidden_size", 65536) // heads)
+    hidden_size = keys.integer("hidden_size", 65536)
+    keys.word("hidden_activation", ACTIVATIONS)
+    return DecoderConfig(
+        vocab_size=keys.vocab_size(),
+        hidden_size=hidden_size,
+        intermediate_size=keys.integer("intermediate_size", 1 << 20),
+        num_hidden_layers=keys.integer("num_hidden_layers", 256),
+        num_attention_heads=heads,
+        num_key_value_heads=keys.integer("num_key_value_heads", 256, heads),
+        head_dim=head_dim,
+        rms_norm_eps=keys.number("rms_norm_eps", 1e-6),
+        rope_theta=keys.rope_theta(10000.0),
+        attention_scale=head_dim**-0.5,
+        embed_scale=math.sqrt(hidden_size),
+        max_position_embeddings=keys.integer("max_position_embeddings", 1 << 20, 8192),
+    )
+
+
+def layer_steps(decoder: Decoder, layer: int) -> None:
+    """Append one layer: attention and GeGLU, each behind a norm and added to the residual."""
+    c = decoder.config
+    name = f"model.layers.{layer}"
+    gain = decoder.norm(f"{name}.input_layernorm.weight", "input_layernorm", layer, NORM_OFFSET)
+    decoder.attention(layer, gain)
+    width = c.num_attention_heads * c.head_dim
+    decoder.project(layer, "self_attn.o_proj", "o_proj", "attention", width)
+    gain = decoder.norm(
+        f"{name}.post_attention_layernorm.weight", "post_attention_layernorm", layer, NORM_OFFSET
+    )
+    decoder.gate_up(layer, gain)
+    decoder.project(layer, "mlp.down_proj", "down_proj", "hidden", c.intermediate_size)
+
+
+def build_program(checkpoint: Checkpoint, options: Mapping[str, Any]) -> Lowered:
+    """Lower a Gemma 1 checkpoint."""
+    keys = KeyReader(checkpoint)
+    config = config_of(keys)
+    keys.finish()
+    plan = WeightPlan(checkpoint, TENSORS, options.get("quantization", "keep"))
+    decoder = Decoder(config, plan)
+    embedding = decoder.embedding()
+    for layer in range(config.num_hidden_layers):
+        layer_steps(decoder, layer)
+    decoder.head(embedding, decoder.norm("model.norm.weight", "norm", None, NORM_OFFSET))
+    plan.finish(ignored=decoder.tied_head())
+    return decoder.finish("gemma")

@@ -1,0 +1,125 @@
+"""Gemma 2 (2B, 9B): Gemma 1 with four norms per layer, soft-capping, alternating local attention.
+
+Paper: https://arxiv.org/abs/2408.00118. Configuration names: transformers' configuration_gemma2.py.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from webgemma.architectures.config import KeyReader
+from webgemma.architectures.decoder import Decoder, DecoderConfig
+from webgemma.architectures.lowered import Lowered
+from webgemma.architectures.weights import WeightPlan
+from webgemma.checkpoint import Checkpoint
+
+TENSORS: Mapping[str, tuple[str, str]] = {
+    "embed_tokens": ("model.embed_tokens.weight", "token_embd.weight"),
+    "input_layernorm": ("model.layers.{i}.input_layernorm.weight", "blk.{i}.attn_norm.weight"),
+    "q_proj": ("model.layers.{i}.self_attn.q_proj.weight", "blk.{i}.attn_q.weight"),
+    "k_proj": ("model.layers.{i}.self_attn.k_proj.weight", "blk.{i}.attn_k.weight"),
+    "v_proj": ("model.layers.{i}.self_attn.v_proj.weight", "blk.{i}.attn_v.weight"),
+    "o_proj": ("model.layers.{i}.self_attn.o_proj.weight", "blk.{i}.attn_output.weight"),
+    "post_attention_layernorm": (
+        "model.layers.{i}.post_attention_layernorm.weight",
+        "blk.{i}.post_attention_norm.weight",
+    ),
+    "pre_feedforward_layernorm": (
+        "model.layers.{i}.pre_feedforward_layernorm.weight",
+        "blk.{i}.ffn_norm.weight",
+    ),
+    "gate_proj": ("model.layers.{i}.mlp.gate_proj.weight", "blk.{i}.ffn_gate.weight"),
+    "up_proj": ("model.layers.{i}.mlp.up_proj.weight", "blk.{i}.ffn_up.weight"),
+    "down_proj": ("model.layers.{i}.mlp.down_proj.weight", "blk.{i}.ffn_down.weight"),
+    "post_feedforward_layernorm": (
+        "model.layers.{i}.post_feedforward_layernorm.weight",
+        "blk.{i}.post_ffw_norm.weight",
+    ),
+    "norm": ("model.norm.weight", "output_norm.weight"),
+}
+"""Ours -> (Hugging Face, GGUF)."""
+
+NORM_OFFSET = 1.0
+"""Hugging Face stores gain - 1; GGUF stores the gain (llama.cpp conversion/gemma.py adds 1)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """The decoder's numbers and the window of every layer (0: full attention)."""
+
+    decoder: DecoderConfig
+    windows: tuple[int, ...]
+
+
+def config_of(keys: KeyReader) -> Config:
+    """Read the configuration of either format."""
+    heads = keys.integer("num_attention_heads", 256)
+    hidden_size = keys.integer("hidden_size", 65536)
+    head_dim = keys.integer("head_dim", 512, 256)
+    layers = keys.integer("num_hidden_layers", 256)
+    keys.word("hidden_activation", ("gelu_pytorch_tanh",))
+    # GGUF does not store query_pre_attn_scalar; llama.cpp uses head_dim, but hidden_size / heads
+    # for the 27B (46 layers).
+    default_scalar = hidden_size // heads if layers == 46 else head_dim
+    scalar = keys.number("query_pre_attn_scalar", float(default_scalar))
+    decoder = DecoderConfig(
+        vocab_size=keys.vocab_size(),
+        hidden_size=hidden_size,
+        intermediate_size=keys.integer("intermediate_size", 1 << 20),
+        num_hidden_layers=layers,
+        num_attention_heads=heads,
+        num_key_value_heads=keys.integer("num_key_value_heads", 256, heads),
+        head_dim=head_dim,
+        rms_norm_eps=keys.number("rms_norm_eps", 1e-6),
+        rope_theta=keys.rope_theta(10000.0),
+        attention_scale=scalar**-0.5,
+        embed_scale=math.sqrt(hidden_size),
+        max_position_embeddings=keys.integer("max_position_embeddings", 1 << 20, 8192),
+        attn_logit_softcapping=keys.number("attn_logit_softcapping", 50.0),
+        final_logit_softcapping=keys.number("final_logit_softcapping", 30.0),
+    )
+    return Config(decoder, windows_of(keys, layers))
+
+
+def windows_of(keys: KeyReader, layers: int) -> tuple[int, ...]:
+    """The window of every layer: layers 0, 2, 4, ... are local unless layer_types says otherwise."""
+    window = keys.integer("sliding_window", 1 << 20, 4096)
+    types = keys.words("layer_types", ("sliding_attention", "full_attention"), layers)
+    if types is None:
+        return tuple(window if layer % 2 == 0 else 0 for layer in range(layers))
+    return tuple(window if kind == "sliding_attention" else 0 for kind in types)
+
+
+def layer_steps(decoder: Decoder, layer: int, window: int) -> None:
+    """Append one layer: a norm before and after attention, and before and after GeGLU."""
+    c = decoder.config
+
+    def gain(norm: str) -> Any:  # noqa: ANN401 - a Range
+        return decoder.norm(f"model.layers.{layer}.{norm}.weight", norm, layer, NORM_OFFSET)
+
+    decoder.attention(layer, gain("input_layernorm"), window=window)
+    width = c.num_attention_heads * c.head_dim
+    post = gain("post_attention_layernorm")
+    decoder.project(layer, "self_attn.o_proj", "o_proj", "attention", width, post_norm=post)
+    decoder.gate_up(layer, gain("pre_feedforward_layernorm"))
+    post = gain("post_feedforward_layernorm")
+    width = c.intermediate_size
+    decoder.project(layer, "mlp.down_proj", "down_proj", "hidden", width, post_norm=post)
+
+
+def build_program(checkpoint: Checkpoint, options: Mapping[str, Any]) -> Lowered:
+    """Lower a Gemma 2 checkpoint."""
+    keys = KeyReader(checkpoint)
+    config = config_of(keys)
+    keys.finish()
+    plan = WeightPlan(checkpoint, TENSORS, options.get("quantization", "keep"))
+    decoder = Decoder(config.decoder, plan)
+    embedding = decoder.embedding()
+    for layer, window in enumerate(config.windows):
+        layer_steps(decoder, layer, window)
+    decoder.head(embedding, decoder.norm("model.norm.weight", "norm", None, NORM_OFFSET))
+    plan.finish(ignored=decoder.tied_head())
+    return decoder.finish("gemma2")

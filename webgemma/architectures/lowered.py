@@ -1,0 +1,22 @@
+"""What lowering a checkpoint gives: the program, its shaders, and which tensors go where."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from webgemma.architectures.weights import MatrixSource, VectorSource
+from webgemma.program.spec import Program
+
+
+@dataclass(frozen=True, slots=True)
+class Lowered:
+    """A model, ready to be stored and written."""
+
+    program: Program
+    shaders: Mapping[str, str]
+    """File -> WGSL text."""
+    sources: tuple[MatrixSource | VectorSource, ...]
+    """In the order they are stored."""
+    cache_nbytes_per_token: int
+    """Of the key and value caches in f32, all layers."""

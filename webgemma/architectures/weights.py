@@ -1,0 +1,153 @@
+"""Takes tensors out of a checkpoint by name: checks shapes, stacks rows, plans their storage."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from webgemma.checkpoint import Checkpoint, Tensor
+from webgemma.errors import ConfigError, FormatError, UnsupportedError
+from webgemma.storage.layout import Matrix, plan_matrix
+from webgemma.storage.registry import QUANTIZERS, storage_for
+from webgemma.storage.types import K_MULTIPLE, StorageType, check_in_features
+
+Names = Mapping[str, tuple[str, str]]
+"""Our name -> (Hugging Face name, GGUF name); "{i}" stands for the layer."""
+
+FLOATS = ("F32", "F16", "BF16")
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Rows start..stop - 1 of a tensor [out_features, in_features]."""
+
+    tensor: Tensor
+    start: int
+    stop: int
+
+
+@dataclass(frozen=True, slots=True)
+class MatrixSource:
+    """A matrix to be stored: its rows are those of `parts`, one after another."""
+
+    matrix: Matrix
+    parts: tuple[Rows, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class VectorSource:
+    """A vector to be stored as float32, `add` added to every element."""
+
+    name: str
+    tensor: Tensor
+    length: int
+    add: float
+
+
+@dataclass(slots=True)
+class WeightPlan:
+    """All weights an architecture takes from a checkpoint, in the order they are stored."""
+
+    checkpoint: Checkpoint
+    names: Names
+    quantization: str = "keep"
+    sources: list[MatrixSource | VectorSource] = field(default_factory=list)
+    taken: set[str] = field(default_factory=set)
+
+    def tensor(self, name: str, shape: tuple[int, ...], layer: int | None = None) -> Tensor:
+        """The source's tensor of our `name`.
+
+        Raises:
+            FormatError: it is missing, or its shape is another.
+        """
+        theirs = self.names[name][1 if self.checkpoint.format == "gguf" else 0]
+        if layer is not None:
+            theirs = theirs.replace("{i}", str(layer))
+        tensor = self.checkpoint.tensors.get(theirs)
+        if tensor is None:
+            msg = (
+                f"{self.checkpoint.path}: tensor {theirs!r} is missing: got "
+                f"{len(self.checkpoint.tensors)} other tensors, expected it with shape "
+                f"{list(shape)}. Check that the file is complete and of this architecture."
+            )
+            raise FormatError(msg)
+        if tuple(tensor.shape) != shape:
+            msg = (
+                f"{tensor.where}: got shape {list(tensor.shape)}, expected {list(shape)} by the "
+                "model's configuration. The file is damaged or of another architecture."
+            )
+            raise FormatError(msg)
+        self.taken.add(theirs)
+        return tensor
+
+    def storage_of(self, tensor: Tensor) -> StorageType:
+        """How a tensor will be stored: quantized as asked if it is of floats, else kept."""
+        if self.quantization != "keep" and tensor.type in FLOATS:
+            return QUANTIZERS[self.quantization]
+        return storage_for(tensor.where, tensor.type)
+
+    def matrix(self, name: str, parts: tuple[Rows, ...]) -> Matrix:
+        """Plan a matrix of stacked rows; all parts have one storage type."""
+        first = parts[0].tensor
+        storage = self.storage_of(first)
+        in_features = first.shape[-1]
+        check_in_features(first.where, in_features, K_MULTIPLE)
+        rows = sum(part.stop - part.start for part in parts)
+        matrix = plan_matrix(name, storage, (rows, in_features))
+        self.sources.append(MatrixSource(matrix, parts))
+        return matrix
+
+    def vector(self, name: str, tensor: Tensor, add: float = 0.0) -> str:
+        """Plan a float32 vector; returns its record's name."""
+        if tensor.type not in FLOATS:
+            msg = f"{tensor.where}: got type {tensor.type}, expected one of {', '.join(FLOATS)}."
+            raise UnsupportedError(msg)
+        self.sources.append(VectorSource(name, tensor, tensor.shape[-1], add))
+        return name
+
+    def finish(self, ignored: tuple[str, ...] = ()) -> None:
+        """Refuse tensors that nobody took: they could change the mathematics.
+
+        Raises:
+            UnsupportedError: lists them.
+        """
+        left = sorted(set(self.checkpoint.tensors) - self.taken - set(ignored))
+        if left:
+            shown = ", ".join(repr(name) for name in left[:5]) + (", ..." if len(left) > 5 else "")
+            msg = (
+                f"{self.checkpoint.path}: {len(left)} tensors are not part of architecture "
+                f"{self.checkpoint.architecture!r} as webgemma knows it: {shown}. "
+                "Nothing is dropped silently; convert the model without them."
+            )
+            raise UnsupportedError(msg)
+
+
+def all_rows(tensor: Tensor) -> Rows:
+    """Every row of a matrix."""
+    return Rows(tensor, 0, tensor.shape[0])
+
+
+def adjacent_groups(plan: WeightPlan, parts: tuple[Tensor, ...]) -> list[list[int]]:
+    """Indices of neighbours that share a storage type, so that they can be one matrix."""
+    groups: list[list[int]] = []
+    for i, part in enumerate(parts):
+        if groups and plan.storage_of(parts[groups[-1][-1]]) == plan.storage_of(part):
+            groups[-1].append(i)
+        else:
+            groups.append([i])
+    return groups
+
+
+def check_heads(path: object, heads: int, kv_heads: int, head_dim: int) -> None:
+    """Check that attention heads divide as the kernels need.
+
+    Raises:
+        ConfigError: heads do not divide into key-value heads, or head_dim is not supported.
+    """
+    if heads % kv_heads:
+        msg = f"{path}: got {heads} attention heads, expected a multiple of {kv_heads} (their keys)"
+        raise ConfigError(msg)
+    if head_dim % 4 or head_dim > 512:
+        msg = f"{path}: head_dim: got {head_dim}, expected a multiple of 4 up to 512."
+        raise ConfigError(msg)
+

@@ -1,0 +1,280 @@
+"""The pipeline: open, lower, check, write the model's folder, and around it the site."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from webgemma.architectures import lower
+from webgemma.architectures.lowered import Lowered
+from webgemma.architectures.weights import MatrixSource
+from webgemma.chat import chat_data
+from webgemma.checkpoint import Checkpoint
+from webgemma.errors import ConfigError, FormatError
+from webgemma.pack import pack
+from webgemma.program.check import check, summarize
+from webgemma.progress import Progress, no_progress
+from webgemma.site import ModelWriter, SiteWriter
+from webgemma.sources import open_checkpoint
+from webgemma.storage.registry import check_quantization
+from webgemma.storage.shards import ShardWriter
+from webgemma.tokenizer import Tokenizer, make_tokenizer_json, stop_token_ids
+from webgemma.version import __version__
+
+DEFAULT_CONTEXT = 4096
+HASH_CHUNK_NBYTES = 8 << 20
+PADDING_ROWS = 256  # rows by which an embedding may exceed its vocabulary (padded for the hardware)
+
+
+@dataclass(frozen=True, slots=True)
+class SiteReport:
+    """What a build made."""
+
+    path: Path
+    model_id: str
+    name: str
+    num_parameters: int
+    source_nbytes: int
+    weights_nbytes: int
+    num_shards: int
+    num_files: int
+    duration_s: float
+    storage: dict[str, int]
+    """Storage type -> bytes."""
+    program: dict[str, Any]
+    """What the checker counted: dispatches per layer, the largest binding, ..."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How a model is to be built; the arguments of `build_site`."""
+
+    quantization: str
+    model_id: str | None
+    name: str | None
+    chat_template: str | None
+    context_window_size: int | None
+    progress: Progress
+
+
+def build_site(
+    source: str | Path,
+    out: str | Path,
+    *,
+    quantization: str = "keep",
+    model_id: str | None = None,
+    name: str | None = None,
+    chat_template: str | None = None,
+    context_window_size: int | None = None,
+    host: str = "any",
+    force: bool = False,
+    progress: Progress = no_progress,
+) -> SiteReport:
+    """Package a checkpoint as a static site that runs it in the browser.
+
+    Args:
+        source: A .gguf file or a Hugging Face folder.
+        out: The site's folder; it appears complete, or not at all.
+        quantization: "keep" the source's own codes, or a type to make from floats (q4f16_1, ...).
+        model_id: The model's folder in the site; made from its name by default.
+        name: What people call it.
+        chat_template: "gemma", "none" or a jinja file, in place of the source's own template.
+        context_window_size: The context the page allocates by default.
+        host: A static host whose limits the site must keep (webgemma.hosts).
+        force: Replace a site that is there.
+        progress: Told of the stages reading, packing and hashing.
+
+    Raises:
+        WebGemmaError: something is wrong with the source, the request or the disk.
+    """
+    started = time.perf_counter()
+    check_quantization(quantization)
+    options = Options(quantization, model_id, name, chat_template, context_window_size, progress)
+    checkpoint = open_checkpoint(Path(source))
+    lowered = lower(checkpoint, quantization=quantization)
+    program_report = check(lowered.program, lowered.shaders)
+    nbytes = sum(s.matrix.nbytes for s in matrices(lowered))
+    with SiteWriter(out, force=force, host=host, expected_nbytes=nbytes) as site:
+        model = write_model(site, checkpoint, lowered, options)
+    return SiteReport(
+        path=site.path,
+        model_id=model.id,
+        name=model.name,
+        num_parameters=num_parameters(lowered),
+        source_nbytes=sum(path.stat().st_size for path in checkpoint.files),
+        weights_nbytes=sum(
+            entry["nbytes"] for path, entry in model.files.items() if path.endswith(".bin")
+        ),
+        num_shards=sum(path.endswith(".bin") for path in model.files),
+        num_files=len(model.files),
+        duration_s=time.perf_counter() - started,
+        storage=storage_nbytes(lowered),
+        program=summarize(program_report),
+    )
+
+
+def write_model(
+    site: SiteWriter, checkpoint: Checkpoint, lowered: Lowered, options: Options
+) -> ModelWriter:
+    """Write one model's folder."""
+    tokenizer_json = make_tokenizer_json(checkpoint.tokenizer)
+    tokenizer = Tokenizer.from_json(tokenizer_json)
+    check_vocabulary(checkpoint, tokenizer.vocab_size, lowered.program.vocab_size)
+    chat = chat_data(options.chat_template or checkpoint.chat_template, tokenizer)
+    manifest = describe(checkpoint, lowered, tokenizer, options)
+    model = site.model(manifest["id"], name=manifest["name"])
+    manifest["source"]["sha256"] = hash_files(checkpoint.files, options.progress)
+    manifest["weights"] = write_weights(model, lowered, options.progress)
+    model.add_json("program.json", lowered.program.to_json())
+    for file, text in sorted(lowered.shaders.items()):
+        model.add_bytes(file, text.encode())
+    model.add_bytes("tokenizer.json", tokenizer_json)
+    for file, data in sorted(checkpoint.licence_files.items()):
+        model.add_bytes(file, data)
+    model.finish({**manifest, "chat": chat})
+    return model
+
+
+def write_weights(model: ModelWriter, lowered: Lowered, progress: Progress) -> dict[str, Any]:
+    """Write the tensor cache; its folder is named by the hash of what is in it."""
+    total = sum(part.tensor.nbytes for s in matrices(lowered) for part in s.parts[:1])
+    total = sum(s.matrix.nbytes for s in matrices(lowered))
+    done = 0
+
+    def advance(nbytes: int) -> None:
+        nonlocal done
+        done += nbytes
+        progress("packing", min(done, total), total)
+
+    writer = ShardWriter(lambda file: model.open(f"weights/{file}"))
+    pack(lowered.sources, writer, advance)
+    progress("packing", total, total)
+    model.add_json("weights/ndarray-cache.json", writer.contents(num_parameters(lowered)))
+    folder = f"weights-{model.digest('weights')}"
+    model.rename_folder("weights", folder)
+    return {"path": f"{folder}/", "nbytes": writer.nbytes, "num_shards": len(writer.shards)}
+
+
+def describe(
+    checkpoint: Checkpoint, lowered: Lowered, tokenizer: Tokenizer, options: Options
+) -> dict[str, Any]:
+    """The manifest, but for hashes, weights and chat."""
+    program = lowered.program
+    name = options.name or checkpoint.name or checkpoint.path.stem
+    most = program.max_context_window_size
+    context = options.context_window_size or min(DEFAULT_CONTEXT, most)
+    if not 1 <= context <= most:
+        msg = f"--context: got {context}, expected 1 to {most} (the model's maximum)."
+        raise ConfigError(msg)
+    report = summarize(check(program, lowered.shaders))
+    return {
+        "version": 1,
+        "id": options.model_id or slug(name),
+        "name": name,
+        "tool": f"webgemma {__version__}",
+        "architecture": program.architecture,
+        "source": {"name": checkpoint.path.name, "format": checkpoint.format},
+        "num_parameters": num_parameters(lowered),
+        "storage": {
+            kind: {"matrices": count, "nbytes": storage_nbytes(lowered)[kind]}
+            for kind, count in sorted(
+                Counter(s.matrix.storage.name for s in matrices(lowered)).items()
+            )
+        },
+        "weights": {},
+        "vocab_size": program.vocab_size,
+        "context": {"default": context, "max": most},
+        "limits": {
+            "maxStorageBufferBindingSize": report["largest_binding_nbytes"],
+            "maxBufferSize": report["largest_buffer_nbytes"],
+        },
+        "memory": {
+            "weights_nbytes": report["weights_nbytes"],
+            "cache_nbytes_per_token": lowered.cache_nbytes_per_token,
+            "scratch_nbytes": report["scratch_nbytes"],
+        },
+        "generation": generation(checkpoint, tokenizer),
+    }
+
+
+def generation(checkpoint: Checkpoint, tokenizer: Tokenizer) -> dict[str, Any]:
+    """Which tokens begin and end a text, and the model's own sampling defaults."""
+    keys = checkpoint.tokenizer.gguf or {}
+    bos = keys.get("tokenizer.ggml.bos_token_id")
+    if not keys:
+        bos = checkpoint.generation_config.get("bos_token_id")
+        bos = checkpoint.metadata.get("bos_token_id") if bos is None else bos
+    add_bos = keys.get("tokenizer.ggml.add_bos_token", True) if keys else True
+    settings: dict[str, Any] = {
+        "bos_token_id": bos if add_bos else None,
+        "stop_token_ids": stop_token_ids(checkpoint, tokenizer),
+    }
+    temperature = checkpoint.generation_config.get("temperature")
+    if isinstance(temperature, int | float):
+        settings["temperature"] = float(temperature)
+    prompts = checkpoint.generation_config.get("prompts")
+    if isinstance(prompts, list):
+        settings["prompts"] = [prompt for prompt in prompts if isinstance(prompt, str)]
+    return settings
+
+
+def check_vocabulary(checkpoint: Checkpoint, tokens: int, rows: int) -> None:
+    """Compare the tokenizer with the embedding.
+
+    Raises:
+        FormatError: the embedding has fewer rows than the vocabulary tokens, or far more.
+    """
+    if not tokens <= rows <= tokens + PADDING_ROWS:
+        msg = (
+            f"{checkpoint.path}: got a vocabulary of {tokens:,} tokens, expected {rows:,} as the "
+            "embedding has rows. The tokenizer belongs to another model."
+        )
+        raise FormatError(msg)
+
+
+def hash_files(files: Sequence[Path], progress: Progress) -> dict[str, str]:
+    """SHA-256 of every source file, by name."""
+    total = sum(path.stat().st_size for path in files)
+    done = 0
+    hashes = {}
+    for path in files:
+        digest = hashlib.sha256()
+        with path.open("rb") as file:
+            while chunk := file.read(HASH_CHUNK_NBYTES):
+                digest.update(chunk)
+                done += len(chunk)
+                progress("hashing", done, total)
+        hashes[path.name] = digest.hexdigest()
+    return hashes
+
+
+def matrices(lowered: Lowered) -> list[MatrixSource]:
+    """The matrices among the sources."""
+    return [source for source in lowered.sources if isinstance(source, MatrixSource)]
+
+
+def num_parameters(lowered: Lowered) -> int:
+    """Weights of all matrices and vectors."""
+    vectors = (s.length for s in lowered.sources if not isinstance(s, MatrixSource))
+    return sum(s.matrix.rows * s.matrix.in_features for s in matrices(lowered)) + sum(vectors)
+
+
+def storage_nbytes(lowered: Lowered) -> dict[str, int]:
+    """Storage type -> bytes of all its matrices."""
+    sizes: dict[str, int] = {}
+    for source in matrices(lowered):
+        kind = source.matrix.storage.name
+        sizes[kind] = sizes.get(kind, 0) + source.matrix.nbytes
+    return dict(sorted(sizes.items()))
+
+
+def slug(name: str) -> str:
+    """A model's id from its name: lower case, dashes, at most 64 characters."""
+    cleaned = re.sub(r"[^a-z0-9._]+", "-", name.lower()).strip("-._")
+    return cleaned[:64].rstrip("-._") or "model"

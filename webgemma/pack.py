@@ -1,0 +1,92 @@
+"""Streams a checkpoint's tensors into shards, a few megabytes at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from webgemma.architectures.weights import FLOATS, MatrixSource, Rows, VectorSource
+from webgemma.errors import FormatError
+from webgemma.storage.floats import floats_to_f32
+from webgemma.storage.layout import plan_records
+from webgemma.storage.mlc import MlcGroup4
+from webgemma.storage.shards import ShardWriter
+from webgemma.storage.types import Planes, as_bytes
+
+CHUNK_NBYTES = 4 << 20  # of source bytes encoded at a time
+FLOAT_DTYPES = dict(zip(FLOATS, ("float32", "float16", "bfloat16"), strict=True))
+
+Advance = Callable[[int], None]
+"""Told how many source bytes were packed."""
+
+
+def pack(
+    sources: Sequence[MatrixSource | VectorSource], writer: ShardWriter, advance: Advance
+) -> None:
+    """Write every source's records, in order, and the last shard."""
+    for source in sources:
+        if isinstance(source, VectorSource):
+            pack_vector(source, writer)
+            advance(source.tensor.nbytes)
+        else:
+            pack_matrix(source, writer, advance)
+    writer.flush()
+
+
+def pack_vector(source: VectorSource, writer: ShardWriter) -> None:
+    """Write a vector as float32 [length].
+
+    Raises:
+        FormatError: a value is not finite.
+    """
+    values = to_floats(source.tensor.type, source.tensor.read_rows(0, 1))[0] + np.float32(source.add)
+    if not np.isfinite(values).all():
+        msg = f"{source.tensor.where}: got values that are not finite, expected numbers."
+        raise FormatError(msg)
+    data = as_bytes(values.astype(np.float32).reshape(1, -1))
+    writer.reserve(data.nbytes)
+    writer.add(source.name, (source.length,), "float32", data)
+
+
+def pack_matrix(source: MatrixSource, writer: ShardWriter, advance: Advance) -> None:
+    """Write a matrix slice by slice; all planes of a slice stand in one shard."""
+    for part, records in plan_records(source.matrix, writer.shard_nbytes):
+        encoded = list(encode_rows(source, part.row_start, part.row_start + part.rows, advance))
+        writer.reserve(sum(record.nbytes for record in records))
+        for i, record in enumerate(records):
+            plane = np.concatenate([planes[i] for planes in encoded])
+            assert plane.nbytes == record.nbytes, (record, plane.shape)
+            writer.add(record.name, record.shape, record.dtype, plane)
+
+
+def encode_rows(source: MatrixSource, start: int, stop: int, advance: Advance) -> Iterator[Planes]:
+    """The planes of rows start..stop - 1 of the stacked matrix, a chunk at a time."""
+    at = 0
+    for part in source.parts:
+        count = part.stop - part.start
+        first, last = max(start - at, 0), min(stop - at, count)
+        if first < last:
+            rows = Rows(part.tensor, part.start + first, part.start + last)
+            yield from _encode_part(source, rows, advance)
+        at += count
+
+
+def _encode_part(source: MatrixSource, rows: Rows, advance: Advance) -> Iterator[Planes]:
+    tensor = rows.tensor
+    row_nbytes = tensor.nbytes // tensor.shape[0]
+    step = max(1, CHUNK_NBYTES // row_nbytes)
+    storage = source.matrix.storage
+    for start in range(rows.start, rows.stop, step):
+        raw = tensor.read_rows(start, min(start + step, rows.stop))
+        if isinstance(storage, MlcGroup4):
+            yield storage.quantize(to_floats(tensor.type, raw))
+        else:
+            yield tuple(plane.copy() for plane in storage.encode(raw, source.matrix.in_features))
+        advance(raw.nbytes)
+
+
+def to_floats(source_type: str, raw: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Rows [n, row_nbytes] of a float type -> float32 [n, columns]."""
+    return floats_to_f32(raw, FLOAT_DTYPES[source_type])

@@ -1,0 +1,199 @@
+"""Collects buffers, kernels and steps while an architecture is lowered, then plans the scratch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from webgemma.errors import ProgramError
+from webgemma.program.plan import Use, plan_scratch
+from webgemma.program.spec import (
+    STATE_NBYTES,
+    VARIANTS,
+    Buffer,
+    Kernel,
+    KernelShader,
+    Program,
+    Range,
+    Size,
+    Step,
+)
+from webgemma.shaders import parse_bindings, render
+from webgemma.storage.layout import Matrix, plan_records
+
+PHASES = ("prefill", "sample", "decode", "logits")
+
+
+@dataclass(frozen=True, slots=True)
+class Scratch:
+    """A scratch tensor, by name, until the plan says where it lies."""
+
+    name: str
+
+
+Bound = Range | Scratch
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """A kernel, ready to be bound: its name in the program and the names of its bindings."""
+
+    kernel: str
+    bindings: tuple[tuple[str, str], ...]
+
+
+@dataclass(slots=True)
+class _PendingStep:
+    label: str
+    launch: Launch
+    bound: tuple[Bound, ...]
+    dispatch: tuple[Size, Size, Size]
+
+
+@dataclass(slots=True)
+class ProgramBuilder:
+    """What a lowering fills: `weights`, `vector`, `scratch`, `kernel`, `step`, then `finish`."""
+
+    buffers: dict[str, Buffer] = field(default_factory=dict)
+    records: dict[str, Range] = field(default_factory=dict)
+    kernels: dict[str, Kernel] = field(default_factory=dict)
+    shaders: dict[str, str] = field(default_factory=dict)
+    """File -> WGSL text."""
+    scratch_sizes: dict[str, int] = field(default_factory=dict)
+    steps: dict[str, list[_PendingStep]] = field(
+        default_factory=lambda: {phase: [] for phase in PHASES}
+    )
+    _kernel_keys: dict[str, str] = field(default_factory=dict)
+
+    def weights(self, matrix: Matrix) -> None:
+        """Declare the buffers and records of a matrix."""
+        for piece in matrix.pieces:
+            self.buffers[piece.buffer] = Buffer("weights", piece.nbytes)
+        for _, records in plan_records(matrix):
+            for record in records:
+                self.records[record.name] = Range(record.buffer, record.offset)
+
+    def vector(self, name: str, length: int) -> Range:
+        """Declare a float32 vector [length] of the checkpoint, such as a norm's gain."""
+        self.buffers[name] = Buffer("weights", 4 * length)
+        self.records[name] = Range(name)
+        return Range(name)
+
+    def buffer(
+        self, name: str, kind: str, nbytes: Size, init: Mapping[str, Any] | None = None
+    ) -> Range:
+        """Declare any other buffer."""
+        self.buffers[name] = Buffer(kind, nbytes, init)
+        return Range(name)
+
+    def scratch(self, name: str, nbytes: int) -> Scratch:
+        """Declare a scratch tensor; declared again under one name, it is the larger of the two."""
+        self.scratch_sizes[name] = max(nbytes, self.scratch_sizes.get(name, 0))
+        return Scratch(name)
+
+    def kernel(
+        self,
+        template: str,
+        name: str,
+        params: Mapping[str, Any],
+        constants: Mapping[str, int] | None = None,
+    ) -> Launch:
+        """Render a kernel in every variant; the same template, parameters and constants are one."""
+        constants = dict(constants or {})
+        key = repr((template, sorted(params.items(), key=repr), sorted(constants.items())))
+        if key not in self._kernel_keys:
+            self._kernel_keys[key] = self._add_kernel(template, name, params, constants)
+        kernel = self._kernel_keys[key]
+        return Launch(kernel, self.kernels[kernel].bindings)
+
+    def _add_kernel(
+        self, template: str, name: str, params: Mapping[str, Any], constants: dict[str, int]
+    ) -> str:
+        unique = name
+        count = 1
+        while unique in self.kernels:
+            count += 1
+            unique = f"{name}.{count}"
+        texts = {
+            (f16, subgroups): render(template, {**params, "f16": f16, "subgroups": subgroups})
+            for f16 in (False, True)
+            for subgroups in (False, True)
+        }
+        shaders = {}
+        for variant in VARIANTS:
+            f16 = "shader-f16" in variant.requires and texts[True, False] != texts[False, False]
+            subgroups = (
+                "subgroups" in variant.requires and texts[False, True] != texts[False, False]
+            )
+            shaders[variant.name] = self._add_shader(name, texts[f16, subgroups], f16, subgroups)
+        bindings = tuple((b.name, b.type) for b in parse_bindings(texts[False, False]))
+        self.kernels[unique] = Kernel(template, shaders, bindings, constants)
+        return unique
+
+    def _add_shader(self, name: str, text: str, f16: bool, subgroups: bool) -> KernelShader:
+        """Keep a shader's text once; kernels that differ in constants alone share a file."""
+        suffix = (".f16" if f16 else "") + (".subgroups" if subgroups else "")
+        file = f"shaders/{name}{suffix}.wgsl"
+        count = 1
+        while self.shaders.get(file, text) != text:
+            count += 1
+            file = f"shaders/{name}.{count}{suffix}.wgsl"
+        self.shaders[file] = text
+        requires = (*(("shader-f16",) if f16 else ()), *(("subgroups",) if subgroups else ()))
+        return KernelShader(file, requires)
+
+    def step(
+        self,
+        phase: str,
+        label: str,
+        launch: Launch,
+        bound: Mapping[str, Bound],
+        dispatch: tuple[Size, Size, Size],
+    ) -> None:
+        """Append a dispatch to a phase.
+
+        Raises:
+            ProgramError: the names in `bound` are not the kernel's bindings.
+        """
+        names = [name for name, _ in launch.bindings]
+        if sorted(names) != sorted(bound):
+            msg = f"{phase} {label}: kernel {launch.kernel} binds {names}, got {sorted(bound)}"
+            raise ProgramError(msg)
+        ranges = tuple(bound[name] for name in names)
+        self.steps[phase].append(_PendingStep(label, launch, ranges, dispatch))
+
+    def finish(self, **facts: Any) -> Program:  # noqa: ANN401 - Program's own fields
+        """Plan the scratch memory and return the program."""
+        self.buffer("state", "state", STATE_NBYTES)
+        pending = [step for phase in PHASES for step in self.steps[phase]]
+        placed, arenas = plan_scratch(self.scratch_sizes, [_use(step) for step in pending])
+        for i, nbytes in enumerate(arenas):
+            self.buffer(f"arena.{i}", "scratch", nbytes)
+        ranges = {
+            name: Range(f"arena.{place.arena}", place.offset, self.scratch_sizes[name])
+            for name, place in placed.items()
+        }
+        phases = {
+            phase: tuple(_resolve(step, ranges) for step in self.steps[phase]) for phase in PHASES
+        }
+        return Program(
+            buffers=self.buffers,
+            records=self.records,
+            kernels=self.kernels,
+            phases=phases,
+            **facts,
+        )
+
+
+def _use(step: _PendingStep) -> Use:
+    reads, writes = [], []
+    for (_, kind), bound in zip(step.launch.bindings, step.bound, strict=True):
+        if isinstance(bound, Scratch):
+            (writes if kind == "storage" else reads).append(bound.name)
+    return Use(tuple(reads), tuple(writes))
+
+
+def _resolve(step: _PendingStep, ranges: Mapping[str, Range]) -> Step:
+    bound = tuple(ranges[b.name] if isinstance(b, Scratch) else b for b in step.bound)
+    return Step(step.label, step.launch.kernel, bound, step.dispatch)

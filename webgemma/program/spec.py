@@ -1,0 +1,226 @@
+"""program.json as dataclasses, and back. docs/program.md describes the format."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+VERSION = 1
+STATE_WORDS = {
+    "position": 0,
+    "num_tokens": 1,
+    "token_id": 2,
+    "context_window_size": 3,
+    "temperature": 4,
+    "seed": 5,
+    "num_generated": 6,
+    "logits_start": 7,
+}
+"""Word of the state buffer -> its index; shaders/state.wgsl.jinja is the same list."""
+STATE_NBYTES = 4 * len(STATE_WORDS)
+
+Size = int | str
+"""A number of bytes or workgroups: an integer, or an expression (program/expr.py)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """A range of a buffer, as a binding takes it; `nbytes` None is the whole buffer."""
+
+    buffer: str
+    offset: int = 0
+    nbytes: Size | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """As in program.json."""
+        if self.nbytes is None:
+            return {"buffer": self.buffer}
+        return {"buffer": self.buffer, "offset": self.offset, "nbytes": self.nbytes}
+
+
+@dataclass(frozen=True, slots=True)
+class Buffer:
+    """A GPU buffer: `kind` is state, input, weights, table, cache, scratch or output."""
+
+    kind: str
+    nbytes: Size
+    init: Mapping[str, Any] | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """As in program.json."""
+        base: dict[str, Any] = {"kind": self.kind, "nbytes": self.nbytes}
+        return base if self.init is None else {**base, "init": dict(self.init)}
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """One set of device features that shaders are rendered for."""
+
+    name: str
+    requires: tuple[str, ...]
+    symbols: Mapping[str, int]
+
+    def to_json(self) -> dict[str, Any]:
+        """As in program.json."""
+        return {
+            "name": self.name,
+            "requires": list(self.requires),
+            "symbols": dict(self.symbols),
+        }
+
+
+VARIANTS = (
+    Variant("f16+subgroups", ("shader-f16", "subgroups"), {"kv_nbytes": 2}),
+    Variant("f16", ("shader-f16",), {"kv_nbytes": 2}),
+    Variant("subgroups", ("subgroups",), {"kv_nbytes": 4}),
+    Variant("f32", (), {"kv_nbytes": 4}),
+)
+"""In order of preference; `kv_nbytes` is the size of one element of the caches."""
+
+
+@dataclass(frozen=True, slots=True)
+class KernelShader:
+    """The WGSL of a kernel for one variant: its file and the features its text uses."""
+
+    file: str
+    requires: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Kernel:
+    """A specialised shader: one pipeline per variant."""
+
+    template: str
+    shaders: Mapping[str, KernelShader]
+    bindings: tuple[tuple[str, str], ...]
+    """(name, type) in the order of @binding numbers; type as WebGPU names it."""
+    constants: Mapping[str, int]
+
+    def to_json(self) -> dict[str, Any]:
+        """As in program.json."""
+        return {
+            "template": self.template,
+            "shaders": {
+                variant: {"file": s.file, "requires": list(s.requires)}
+                for variant, s in self.shaders.items()
+            },
+            "bindings": [{"name": name, "type": kind} for name, kind in self.bindings],
+            "constants": dict(self.constants),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One dispatch: a kernel, what its bindings are, how many workgroups."""
+
+    label: str
+    kernel: str
+    bindings: tuple[Range, ...]
+    dispatch: tuple[Size, Size, Size]
+
+    def to_json(self) -> dict[str, Any]:
+        """As in program.json."""
+        return {
+            "label": self.label,
+            "kernel": self.kernel,
+            "bindings": [binding.to_json() for binding in self.bindings],
+            "dispatch": list(self.dispatch),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """Everything a runner needs to know to run a model."""
+
+    architecture: str
+    prefill_chunk_size: int
+    logits_chunk_size: int
+    vocab_size: int
+    max_context_window_size: int
+    generated_ring_size: int
+    num_hidden_layers: int
+    buffers: Mapping[str, Buffer]
+    records: Mapping[str, Range]
+    kernels: Mapping[str, Kernel]
+    phases: Mapping[str, tuple[Step, ...]]
+    variants: tuple[Variant, ...] = field(default=VARIANTS)
+
+    def to_json(self) -> dict[str, Any]:
+        """The content of program.json."""
+        return {
+            "version": VERSION,
+            "architecture": self.architecture,
+            "prefill_chunk_size": self.prefill_chunk_size,
+            "logits_chunk_size": self.logits_chunk_size,
+            "vocab_size": self.vocab_size,
+            "max_context_window_size": self.max_context_window_size,
+            "generated_ring_size": self.generated_ring_size,
+            "num_hidden_layers": self.num_hidden_layers,
+            "variants": [variant.to_json() for variant in self.variants],
+            "state": dict(STATE_WORDS),
+            "buffers": {name: buffer.to_json() for name, buffer in self.buffers.items()},
+            "records": {
+                name: {"buffer": r.buffer, "offset": r.offset} for name, r in self.records.items()
+            },
+            "kernels": {name: kernel.to_json() for name, kernel in self.kernels.items()},
+            "phases": {
+                name: [step.to_json() for step in steps] for name, steps in self.phases.items()
+            },
+        }
+
+
+def range_from_json(data: Mapping[str, Any]) -> Range:
+    """Undo `Range.to_json`."""
+    return Range(data["buffer"], data.get("offset", 0), data.get("nbytes"))
+
+
+def program_from_json(data: Mapping[str, Any]) -> Program:
+    """Undo `Program.to_json`.
+
+    Raises:
+        KeyError: a key is missing; callers say which file.
+    """
+    return Program(
+        architecture=data["architecture"],
+        prefill_chunk_size=data["prefill_chunk_size"],
+        logits_chunk_size=data["logits_chunk_size"],
+        vocab_size=data["vocab_size"],
+        max_context_window_size=data["max_context_window_size"],
+        generated_ring_size=data["generated_ring_size"],
+        num_hidden_layers=data["num_hidden_layers"],
+        buffers={
+            name: Buffer(b["kind"], b["nbytes"], b.get("init"))
+            for name, b in data["buffers"].items()
+        },
+        records={name: range_from_json(r) for name, r in data["records"].items()},
+        kernels={name: _kernel_from_json(k) for name, k in data["kernels"].items()},
+        phases={
+            name: tuple(_step_from_json(s) for s in steps) for name, steps in data["phases"].items()
+        },
+        variants=tuple(
+            Variant(v["name"], tuple(v["requires"]), v["symbols"]) for v in data["variants"]
+        ),
+    )
+
+
+def _kernel_from_json(data: Mapping[str, Any]) -> Kernel:
+    return Kernel(
+        template=data["template"],
+        shaders={
+            name: KernelShader(s["file"], tuple(s["requires"]))
+            for name, s in data["shaders"].items()
+        },
+        bindings=tuple((b["name"], b["type"]) for b in data["bindings"]),
+        constants=data["constants"],
+    )
+
+
+def _step_from_json(data: Mapping[str, Any]) -> Step:
+    x, y, z = data["dispatch"]
+    return Step(
+        label=data["label"],
+        kernel=data["kernel"],
+        bindings=tuple(range_from_json(b) for b in data["bindings"]),
+        dispatch=(x, y, z),
+    )

@@ -1,0 +1,124 @@
+"""One answer while it is generated: pieces of text, then tokens, reason and timings."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from webgemma.tokenizer import StreamDecoder
+
+if TYPE_CHECKING:
+    from webgemma.tokenizer import Tokenizer
+
+
+class StopText:
+    """Holds text back while it may be the beginning of a stop text."""
+
+    def __init__(self, stop: Sequence[str]) -> None:
+        """Stop at any of `stop`; empty texts are ignored."""
+        self.stop = [text for text in stop if text]
+        self.held = ""
+        self.found = False
+
+    def push(self, text: str) -> str:
+        """Add text; returns what can be shown."""
+        self.held += text
+        hits = [at for at in (self.held.find(s) for s in self.stop) if at >= 0]
+        if hits:
+            self.found = True
+            shown, self.held = self.held[: min(hits)], ""
+            return shown
+        keep = max((self._overlap(s) for s in self.stop), default=0)
+        cut = len(self.held) - keep
+        shown, self.held = self.held[:cut], self.held[cut:]
+        return shown
+
+    def _overlap(self, stop: str) -> int:
+        """Characters at the end of the held text that begin `stop`."""
+        most = min(len(stop) - 1, len(self.held))
+        return next((n for n in range(most, 0, -1) if self.held.endswith(stop[:n])), 0)
+
+    def finish(self) -> str:
+        """What was held back, when nothing more comes."""
+        shown, self.held = self.held, ""
+        return shown
+
+
+class Generation:
+    """An iterator over pieces of text; its other attributes are complete when it ends."""
+
+    def __init__(
+        self,
+        prompt: Sequence[int],
+        steps: Iterator[list[int]],
+        tokenizer: Tokenizer,
+        stop_token_ids: Sequence[int],
+        stop_text: StopText,
+        timings: dict[str, float],
+    ) -> None:
+        """Generate from `steps`, which yields the new tokens of every read-back."""
+        self.prompt_tokens = len(prompt)
+        self.tokens: list[int] = []
+        """Ids generated, without the stop token."""
+        self.text = ""
+        self.finish_reason: str | None = None
+        """ "stop" after a stop token or text, "length" when tokens or context ran out."""
+        self.timings = timings
+        """Seconds: load_s, prefill_s (to the first token), decode_s; and tokens per second."""
+        self._steps = steps
+        self._decoder = StreamDecoder(tokenizer)
+        self._stop_token_ids = frozenset(stop_token_ids)
+        self._stop_text = stop_text
+        self._pieces = self._run()
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        piece = next(self._pieces)
+        self.text += piece
+        return piece
+
+    def _run(self) -> Iterator[str]:
+        started = time.perf_counter()
+        first_token = started
+        for produced in self._steps:
+            if not self.tokens:
+                first_token = time.perf_counter()
+            self._time(started, first_token)
+            piece = "".join(self._accept(produced))
+            if piece:
+                yield piece
+            if self.finish_reason:
+                break
+        self._time(started, first_token)
+        if self.finish_reason is None:
+            self.finish_reason = "length"
+        if not self._stop_text.found:
+            rest = self._stop_text.push(self._decoder.finish()) + self._stop_text.finish()
+            if rest:
+                yield rest
+
+    def _accept(self, produced: Sequence[int]) -> Iterator[str]:
+        """Take tokens until one of them, or their text, ends the answer."""
+        for token in produced:
+            if token in self._stop_token_ids:
+                self.finish_reason = "stop"
+                return
+            self.tokens.append(token)
+            yield self._stop_text.push(self._decoder.push(token))
+            if self._stop_text.found:
+                self.finish_reason = "stop"
+                return
+
+    def _time(self, started: float, first_token: float) -> None:
+        prefill_s = first_token - started
+        decode_s = time.perf_counter() - first_token
+        decoded = max(len(self.tokens) - 1, 0)
+        self.timings.update(
+            prefill_s=prefill_s,
+            decode_s=decode_s,
+            prefill_tokens_per_s=self.prompt_tokens / prefill_s if prefill_s else 0.0,
+            decode_tokens_per_s=decoded / decode_s if decode_s else 0.0,
+        )

@@ -1,0 +1,238 @@
+"""Executes a program on a GPU. web/runtime/runner.js is its twin: same names, same order.
+
+It knows buffers, kernels and steps, and nothing about models. docs/program.md is the contract.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import wgpu
+from numpy.typing import NDArray
+
+from webgemma.errors import GpuError, ProgramError
+from webgemma.program.expr import evaluate
+from webgemma.program.spec import STATE_WORDS, Buffer, Kernel, Program, Range, Size, Step, Variant
+
+USAGES = {
+    "state": ("UNIFORM", "STORAGE", "COPY_DST", "COPY_SRC"),
+    "input": ("STORAGE", "COPY_DST"),
+    "weights": ("STORAGE", "COPY_DST"),
+    "table": ("STORAGE", "COPY_DST"),
+    "cache": ("STORAGE", "COPY_SRC"),
+    "scratch": ("STORAGE", "COPY_SRC"),
+    "output": ("STORAGE", "COPY_SRC"),
+}
+"""Buffer kind -> usage flags; caches and scratch can be copied from so that tests can look."""
+
+DIRECTIVES = {"shader-f16": "enable f16;\n", "subgroups": ""}
+"""Feature -> what naga wants before the shader; it takes subgroup functions without a word."""
+
+
+def choose_variant(program: Program, features: set[str], name: str = "auto") -> Variant:
+    """The first variant whose features the device has, or the one asked for.
+
+    Raises:
+        GpuError: the named variant is unknown, or the device lacks its features.
+    """
+    for variant in program.variants:
+        missing = [feature for feature in variant.requires if feature not in features]
+        if name == "auto" and not missing:
+            return variant
+        if variant.name == name:
+            if missing:
+                msg = f"variant {name}: the device has no {', '.join(missing)}. Choose auto or f32."
+                raise GpuError(msg)
+            return variant
+    names = ", ".join(variant.name for variant in program.variants)
+    raise GpuError(f"variant {name!r}: expected auto or one of {names}.")
+
+
+class Runner:
+    """A program on a device: buffers, pipelines and bind groups, all made once."""
+
+    def __init__(
+        self,
+        device: Any,  # noqa: ANN401 - wgpu.GPUDevice
+        program: Program,
+        shaders: Mapping[str, str],
+        *,
+        variant: Variant,
+        context_window_size: int,
+    ) -> None:
+        """Create everything but the weights; `upload` brings those.
+
+        Args:
+            device: An open device with the variant's features.
+            program: The program.
+            shaders: WGSL text by the file names the program gives.
+            variant: What `choose_variant` chose.
+            context_window_size: Tokens the caches hold.
+        """
+        self.device = device
+        self.program = program
+        self.variant = variant
+        self.context_window_size = context_window_size
+        self.symbols = {**variant.symbols, "context_window_size": context_window_size}
+        self.buffers = {name: self.create_buffer(b) for name, b in program.buffers.items()}
+        self.modules: dict[str, Any] = {}
+        self.layouts: dict[tuple[str, ...], Any] = {}
+        self.pipelines = {
+            name: self.create_pipeline(name, kernel, shaders)
+            for name, kernel in self.used_kernels().items()
+        }
+        self.steps = {
+            phase: [self.bind_step(step) for step in steps]
+            for phase, steps in program.phases.items()
+        }
+        self.fill_tables()
+        self.write_state({"context_window_size": context_window_size, "num_tokens": 1})
+
+    # -- construction -------------------------------------------------------------------------
+
+    def size(self, size: Size, **symbols: int) -> int:
+        """The value of an expression at this context size and variant."""
+        return evaluate(size, {**self.symbols, **symbols})
+
+    def create_buffer(self, buffer: Buffer) -> Any:  # noqa: ANN401
+        """Create one GPU buffer; WebGPU zeroes it."""
+        usage = 0
+        for flag in USAGES[buffer.kind]:
+            usage |= wgpu.BufferUsage[flag]
+        nbytes = -(-self.size(buffer.nbytes) // 4) * 4
+        return self.device.create_buffer(size=nbytes, usage=usage)
+
+    def used_kernels(self) -> dict[str, Kernel]:
+        """The kernels that some step launches."""
+        names = {step.kernel for steps in self.program.phases.values() for step in steps}
+        return {name: kernel for name, kernel in self.program.kernels.items() if name in names}
+
+    def create_pipeline(self, name: str, kernel: Kernel, shaders: Mapping[str, str]) -> Any:  # noqa: ANN401
+        """Compile the kernel's shader for this variant.
+
+        Raises:
+            GpuError: naga or the driver refuses it; names the file.
+        """
+        shader = kernel.shaders[self.variant.name]
+        code = "".join(DIRECTIVES[feature] for feature in shader.requires) + shaders[shader.file]
+        try:
+            if code not in self.modules:
+                self.modules[code] = self.device.create_shader_module(code=code)
+            return self.device.create_compute_pipeline(
+                layout=self.device.create_pipeline_layout(
+                    bind_group_layouts=[self.bind_group_layout(kernel)]
+                ),
+                compute={
+                    "module": self.modules[code],
+                    "entry_point": "main",
+                    "constants": dict(kernel.constants),
+                },
+            )
+        except wgpu.GPUError as error:
+            msg = f"shader {shader.file} of kernel {name} does not compile: {error}"
+            raise GpuError(msg) from error
+
+    def bind_group_layout(self, kernel: Kernel) -> Any:  # noqa: ANN401
+        """The layout of a kernel's bindings, made once for equal lists of types."""
+        types = tuple(kind for _, kind in kernel.bindings)
+        if types not in self.layouts:
+            entries = [
+                {"binding": i, "visibility": wgpu.ShaderStage.COMPUTE, "buffer": {"type": kind}}
+                for i, kind in enumerate(types)
+            ]
+            self.layouts[types] = self.device.create_bind_group_layout(entries=entries)
+        return self.layouts[types]
+
+    def bind_step(self, step: Step) -> tuple[Step, Any, Any]:
+        """(the step, its pipeline, its bind group)."""
+        pipeline = self.pipelines[step.kernel]
+        entries = [
+            {"binding": i, "resource": self.binding(bound)}
+            for i, bound in enumerate(step.bindings)
+        ]
+        layout = self.bind_group_layout(self.program.kernels[step.kernel])
+        return step, pipeline, self.device.create_bind_group(layout=layout, entries=entries)
+
+    def binding(self, bound: Range) -> dict[str, Any]:
+        """A range as wgpu takes it."""
+        buffer = self.buffers[bound.buffer]
+        nbytes = buffer.size - bound.offset if bound.nbytes is None else self.size(bound.nbytes)
+        return {"buffer": buffer, "offset": bound.offset, "size": nbytes}
+
+    def fill_tables(self) -> None:
+        """Compute the buffers that have an `init`.
+
+        Raises:
+            ProgramError: an operation this runner does not know.
+        """
+        for name, spec in self.program.buffers.items():
+            if spec.init is None:
+                continue
+            if spec.init["op"] != "cos_sin":
+                raise ProgramError(f"buffer {name}: init {spec.init['op']!r}, expected cos_sin")
+            table = cos_sin(spec.init["factors"], self.buffers[name].size)
+            self.device.queue.write_buffer(self.buffers[name], 0, table)
+
+    # -- data ---------------------------------------------------------------------------------
+
+    def upload(self, record: str, data: bytes | NDArray[np.uint8]) -> None:
+        """Write one record of the tensor cache to its place.
+
+        Raises:
+            ProgramError: the program has no place for it.
+        """
+        if record not in self.program.records:
+            raise ProgramError(f"record {record!r} of the tensor cache is not in program.json")
+        place = self.program.records[record]
+        raw = np.frombuffer(data, np.uint8) if isinstance(data, bytes) else data.reshape(-1)
+        if raw.size % 4:
+            raw = np.pad(raw, (0, -raw.size % 4))
+        self.device.queue.write_buffer(self.buffers[place.buffer], place.offset, raw)
+
+    def write_state(self, words: Mapping[str, int | float]) -> None:
+        """Set words of the state buffer by name."""
+        for name, value in words.items():
+            dtype = np.float32 if name == "temperature" else np.uint32
+            word = np.array([value], dtype)
+            self.device.queue.write_buffer(self.buffers["state"], 4 * STATE_WORDS[name], word)
+
+    def write_tokens(self, tokens: Sequence[int]) -> None:
+        """Set the tokens of the next `prefill`."""
+        self.device.queue.write_buffer(self.buffers["tokens"], 0, np.array(tokens, np.uint32))
+
+    def run(self, phase: str, symbols: Mapping[str, int]) -> None:
+        """Submit one phase: one command buffer, one compute pass."""
+        values = {**self.symbols, **symbols}
+        encoder = self.device.create_command_encoder()
+        compute = encoder.begin_compute_pass()
+        for step, pipeline, group in self.steps[phase]:
+            x, y, z = (evaluate(size, values) for size in step.dispatch)
+            compute.set_pipeline(pipeline)
+            compute.set_bind_group(0, group)
+            compute.dispatch_workgroups(x, y, z)
+        compute.end()
+        self.device.queue.submit([encoder.finish()])
+
+    def read_generated(self) -> NDArray[np.uint32]:
+        """The ring of generated tokens, uint32 [generated_ring_size]; waits for the GPU."""
+        return np.frombuffer(self.device.queue.read_buffer(self.buffers["generated"]), np.uint32)
+
+    def read_logits(self, num_rows: int) -> NDArray[np.float32]:
+        """The rows that phase `logits` wrote, float32 [num_rows, vocab_size]."""
+        nbytes = 4 * num_rows * self.program.vocab_size
+        data = self.device.queue.read_buffer(self.buffers["logits"], 0, nbytes)
+        return np.frombuffer(data, np.float32).reshape(num_rows, -1)
+
+    def destroy(self) -> None:
+        """Free the GPU's memory."""
+        for buffer in self.buffers.values():
+            buffer.destroy()
+
+
+def cos_sin(factors: Sequence[float], nbytes: int) -> NDArray[np.float32]:
+    """The table of `init: cos_sin`: float32 [rows, len(factors), 2], computed in float64."""
+    rows = nbytes // (8 * len(factors))
+    angles = np.outer(np.arange(rows, dtype=np.float64), np.asarray(factors, np.float64))
+    return np.stack([np.cos(angles), np.sin(angles)], axis=-1).astype(np.float32)

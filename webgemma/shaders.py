@@ -1,0 +1,82 @@
+"""The jinja2 environment of the shaders: a template and its numbers -> WGSL text.
+
+Delimiters never clash with WGSL: `{{ x }}`, `{$ include "x" $}`, line statements `$$ if`.
+Values are numbers, booleans and fixed words from validated dataclasses; no string of a model file
+reaches a shader.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import jinja2
+
+from webgemma.errors import ProgramError
+from webgemma.resources import data_folder
+
+BINDING = re.compile(
+    r"^@group\(0\) @binding\((\d+)\) var<(uniform|storage, read|storage, read_write)>\s+(\w+)\s*:",
+    re.MULTILINE,
+)
+BINDING_TYPES = {
+    "uniform": "uniform",
+    "storage, read": "read-only-storage",
+    "storage, read_write": "storage",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """One binding of a kernel, as its WGSL declares it; `type` as WebGPU names it."""
+
+    name: str
+    type: str
+
+
+@cache
+def environment() -> jinja2.Environment:
+    """The environment all shader templates are rendered in."""
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(data_folder("shaders")),
+        block_start_string="{$",
+        block_end_string="$}",
+        line_statement_prefix="$$",
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,  # noqa: S701 - WGSL, not HTML
+    )
+
+
+def render(template: str, params: Mapping[str, Any]) -> str:
+    """Render `shaders/<template>.wgsl.jinja` with `params`.
+
+    Raises:
+        ProgramError: the template misses a parameter or is not valid; names template and line.
+    """
+    try:
+        text = environment().get_template(f"{template}.wgsl.jinja").render(**params)
+    except jinja2.TemplateError as error:
+        line = getattr(error, "lineno", None)
+        msg = f"shader template {template}.wgsl.jinja, line {line}: {error}"
+        raise ProgramError(msg) from error
+    return re.sub(r"\n{3,}", "\n\n", text)
+
+
+def parse_bindings(wgsl: str) -> tuple[Binding, ...]:
+    """The bindings a shader declares, in the order of their numbers.
+
+    Raises:
+        ProgramError: the numbers are not 0, 1, 2, ...
+    """
+    found = sorted((int(n), kind, name) for n, kind, name in BINDING.findall(wgsl))
+    numbers = [number for number, _, _ in found]
+    if numbers != list(range(len(found))):
+        msg = f"shader bindings: got numbers {numbers}, expected 0 to {len(found) - 1}."
+        raise ProgramError(msg)
+    return tuple(Binding(name, BINDING_TYPES[kind]) for _, kind, name in found)

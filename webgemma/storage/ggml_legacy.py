@@ -1,0 +1,121 @@
+"""GGML's blocks of 32: Q4_0, Q4_1, Q8_0, repacked into aligned planes.
+
+Source of every block layout: ggml/src/ggml-common.h (block_q4_0, block_q4_1, block_q8_0), as
+decoded by gguf-py's quants.py; tests compare with values decoded by llama.cpp's C code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from webgemma.storage.types import (
+    Plane,
+    Planes,
+    check_in_features,
+    pack_nibbles,
+    unpack_nibbles,
+    view,
+)
+
+BLOCK = 32  # weights per block
+
+
+def _blocks(rows: NDArray[np.uint8], block_nbytes: int) -> NDArray[np.uint8]:
+    """Rows [n, bytes] -> blocks [n, blocks per row, block_nbytes]."""
+    return np.ascontiguousarray(rows).reshape(rows.shape[0], -1, block_nbytes)
+
+
+def _split_nibbles(packed: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """GGML's nibbles [n, b, 16] -> codes [n, b * 32]: low nibbles are k 0..15, high 16..31."""
+    codes = np.concatenate([packed & 0xF, packed >> 4], axis=-1)
+    return codes.reshape(packed.shape[0], -1)
+
+
+def _per_block(values: NDArray[np.generic]) -> NDArray[np.float32]:
+    """One float per block [n, b] -> one per weight [n, b * 32]."""
+    return np.repeat(values.astype(np.float32), BLOCK, axis=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Q4_0:  # noqa: N801 - the name llama.cpp gives this type
+    """w = d * (q - 8): 4-bit codes, one f16 scale per 32 weights (18 bytes)."""
+
+    name: str = "q4_0"
+    bits_per_weight: float = 4.5
+
+    def planes(self, in_features: int) -> tuple[Plane, ...]:
+        """q_weight uint32 [N, K/8], q_scale float16 [N, K/32]."""
+        check_in_features("storage q4_0", in_features, BLOCK)
+        return (
+            Plane("q_weight", "uint32", in_features // 8),
+            Plane("q_scale", "float16", in_features // BLOCK),
+        )
+
+    def encode(self, rows: NDArray[np.uint8], in_features: int) -> Planes:
+        """Blocks d f16, 16 bytes of nibbles -> planes."""
+        blocks = _blocks(rows, 18)
+        scale = blocks[..., 0:2].reshape(len(rows), -1)
+        return (pack_nibbles(_split_nibbles(blocks[..., 2:])), scale)
+
+    def decode(self, planes: Sequence[NDArray[np.uint8]], in_features: int) -> NDArray[np.float32]:
+        """d * (q - 8)."""
+        codes = unpack_nibbles(planes[0]).astype(np.float32)
+        return _per_block(view(planes[1], "float16")) * (codes - np.float32(8))
+
+
+@dataclass(frozen=True, slots=True)
+class Q4_1:  # noqa: N801
+    """w = d * q + m: 4-bit codes, f16 scale and minimum per 32 weights (20 bytes)."""
+
+    name: str = "q4_1"
+    bits_per_weight: float = 5.0
+
+    def planes(self, in_features: int) -> tuple[Plane, ...]:
+        """q_weight uint32 [N, K/8], q_scale float16 [N, K/16]: pairs (d, m)."""
+        check_in_features("storage q4_1", in_features, BLOCK)
+        return (
+            Plane("q_weight", "uint32", in_features // 8),
+            Plane("q_scale", "float16", in_features // BLOCK * 2),
+        )
+
+    def encode(self, rows: NDArray[np.uint8], in_features: int) -> Planes:
+        """Blocks d f16, m f16, 16 bytes of nibbles -> planes."""
+        blocks = _blocks(rows, 20)
+        scale = blocks[..., 0:4].reshape(len(rows), -1)
+        return (pack_nibbles(_split_nibbles(blocks[..., 4:])), scale)
+
+    def decode(self, planes: Sequence[NDArray[np.uint8]], in_features: int) -> NDArray[np.float32]:
+        """D * q + m."""
+        codes = unpack_nibbles(planes[0]).astype(np.float32)
+        pairs = view(planes[1], "float16")
+        return _per_block(pairs[:, 0::2]) * codes + _per_block(pairs[:, 1::2])
+
+
+@dataclass(frozen=True, slots=True)
+class Q8_0:  # noqa: N801
+    """w = d * q: signed bytes, one f16 scale per 32 weights (34 bytes)."""
+
+    name: str = "q8_0"
+    bits_per_weight: float = 8.5
+
+    def planes(self, in_features: int) -> tuple[Plane, ...]:
+        """q_weight uint32 [N, K/4] (four int8 each), q_scale float16 [N, K/32]."""
+        check_in_features("storage q8_0", in_features, BLOCK)
+        return (
+            Plane("q_weight", "uint32", in_features // 4),
+            Plane("q_scale", "float16", in_features // BLOCK),
+        )
+
+    def encode(self, rows: NDArray[np.uint8], in_features: int) -> Planes:
+        """Blocks d f16, 32 int8 -> planes."""
+        blocks = _blocks(rows, 34)
+        return (blocks[..., 2:].reshape(len(rows), -1), blocks[..., 0:2].reshape(len(rows), -1))
+
+    def decode(self, planes: Sequence[NDArray[np.uint8]], in_features: int) -> NDArray[np.float32]:
+        """D * q."""
+        codes = view(planes[0], "int8").astype(np.float32)
+        return _per_block(view(planes[1], "float16")) * codes

@@ -1,0 +1,140 @@
+"""Where the bytes of a matrix lie: pieces for the GPU, slices for the shards.
+
+A *piece* is what the GPU binds: a range of rows whose planes lie one after another in one buffer, at
+most 96 MiB (the default binding limit is 128 MiB). A *slice* is a range of rows of one piece that
+fits a shard file: the unit of download and hashing, recorded as `name#i`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from webgemma.storage.types import Plane, StorageType
+
+PIECE_NBYTES = 96 << 20
+SHARD_NBYTES = 16 << 20
+PLANE_ALIGNMENT = 16  # kernels read planes as vec4<u32>
+ROW_ALIGNMENT = 64  # rows of a piece or slice, so that every plane of it starts on a word
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """Rows row_start..row_start + rows - 1 of a matrix, as they lie in one shard."""
+
+    row_start: int
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Rows of a matrix in one GPU buffer; plane_offsets are bytes from its start."""
+
+    buffer: str
+    row_start: int
+    rows: int
+    plane_offsets: tuple[int, ...]
+    nbytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Matrix:
+    """A stored matrix [rows, in_features] and its pieces."""
+
+    name: str
+    storage: StorageType
+    rows: int
+    in_features: int
+    pieces: tuple[Piece, ...]
+
+    @property
+    def planes(self) -> tuple[Plane, ...]:
+        """The planes every row is split into."""
+        return self.storage.planes(self.in_features)
+
+    @property
+    def row_nbytes(self) -> int:
+        """Bytes of one row, all planes together."""
+        return sum(plane.row_nbytes for plane in self.planes)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all rows, without the alignment between planes."""
+        return self.rows * self.row_nbytes
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One record of the tensor cache: a plane of a slice, and where it goes on the GPU."""
+
+    name: str
+    shape: tuple[int, int]
+    dtype: str
+    nbytes: int
+    buffer: str
+    offset: int
+
+
+def plan_matrix(
+    name: str,
+    storage: StorageType,
+    shape: tuple[int, int],
+    *,
+    piece_nbytes: int = PIECE_NBYTES,
+) -> Matrix:
+    """Cut a matrix [rows, in_features] into pieces of at most `piece_nbytes`, as equal as can be."""
+    rows, in_features = shape
+    planes = storage.planes(in_features)
+    row_nbytes = sum(plane.row_nbytes for plane in planes)
+    most = max(piece_nbytes // row_nbytes // ROW_ALIGNMENT * ROW_ALIGNMENT, ROW_ALIGNMENT)
+    count = -(-rows // most)
+    per_piece = -(-rows // count)
+    per_piece = -(-per_piece // ROW_ALIGNMENT) * ROW_ALIGNMENT
+    pieces = tuple(
+        _place(f"{name}@{i}", start, min(per_piece, rows - start), planes)
+        for i, start in enumerate(range(0, rows, per_piece))
+    )
+    return Matrix(name, storage, rows, in_features, pieces)
+
+
+def _place(buffer: str, row_start: int, rows: int, planes: tuple[Plane, ...]) -> Piece:
+    """Lay the planes of `rows` rows one after another, each aligned."""
+    offsets = []
+    end = 0
+    for plane in planes:
+        offsets.append(end)
+        end += -(-rows * plane.row_nbytes // PLANE_ALIGNMENT) * PLANE_ALIGNMENT
+    return Piece(buffer, row_start, rows, tuple(offsets), end)
+
+
+def plan_slices(matrix: Matrix, shard_nbytes: int = SHARD_NBYTES) -> Iterator[Slice]:
+    """Cut every piece into ranges of rows whose planes together fit a shard."""
+    most = max(shard_nbytes // matrix.row_nbytes // ROW_ALIGNMENT * ROW_ALIGNMENT, ROW_ALIGNMENT)
+    for piece in matrix.pieces:
+        end = piece.row_start + piece.rows
+        for start in range(piece.row_start, end, most):
+            yield Slice(start, min(most, end - start))
+
+
+def plan_records(
+    matrix: Matrix, shard_nbytes: int = SHARD_NBYTES
+) -> Iterator[tuple[Slice, tuple[Record, ...]]]:
+    """The records of every slice, one per plane, in the order they are written."""
+    slices = list(plan_slices(matrix, shard_nbytes))
+    for i, part in enumerate(slices):
+        suffix = f"#{i}" if len(slices) > 1 else ""
+        piece = next(p for p in reversed(matrix.pieces) if p.row_start <= part.row_start)
+        yield (
+            part,
+            tuple(
+                Record(
+                    name=f"{matrix.name}.{plane.name}{suffix}",
+                    shape=(part.rows, plane.columns),
+                    dtype=plane.dtype,
+                    nbytes=part.rows * plane.row_nbytes,
+                    buffer=piece.buffer,
+                    offset=offset + (part.row_start - piece.row_start) * plane.row_nbytes,
+                )
+                for plane, offset in zip(matrix.planes, piece.plane_offsets, strict=True)
+            ),
+        )
