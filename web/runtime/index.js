@@ -1,0 +1,12 @@
+/** The public names of the runtime. */
+
+export { Engine } from "./engine.js";
+export {
+  ConfigError,
+  DownloadError,
+  FormatError,
+  GpuError,
+  ProgramError,
+  UnsupportedError,
+  WebGemmaError,
+} from "./errors.js";

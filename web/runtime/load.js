@@ -1,0 +1,162 @@
+/** From the URL of a model's folder to a session that is ready to run. */
+
+/** @import { LoadOptions, Manifest, ModelInfo, Program, TensorCache } from "./types.d.ts" */
+/** @import { Runner } from "./runner.js" */
+
+import {
+  chooseContext,
+  describeAdapter,
+  neededLimits,
+  requestAdapter,
+  requestDevice,
+} from "./device.js";
+import { UnsupportedError } from "./errors.js";
+import { ProgressMeter } from "./progress.js";
+import { chooseVariant, createRunner } from "./runner.js";
+import { Session } from "./session.js";
+import { fetchJson, fetchManifest, fetchText, planShards, streamShards } from "./shards.js";
+import { Tokenizer } from "./tokenizer.js";
+
+const PROGRAM_VERSION = 1;
+const TENSOR_CACHE = "ndarray-cache.json";
+
+/**
+ * A model, loaded.
+ * @typedef {object} Model
+ * @property {Manifest} manifest
+ * @property {Tokenizer} tokenizer
+ * @property {Session} session
+ * @property {Runner} runner
+ * @property {ModelInfo} info
+ */
+
+/**
+ * Load a model: the program, then at the same time its shards, its tokenizer and its pipelines.
+ * @param {string} url of the model's folder
+ * @param {LoadOptions} [options]
+ * @returns {Promise<Model>}
+ */
+export async function loadModel(url, options = {}) {
+  const base = new URL(url.endsWith("/") ? url : `${url}/`);
+  const meter = new ProgressMeter(options.onProgress ?? (() => {}));
+  const { signal } = options;
+  meter.begin("manifest");
+  const [adapter, manifest] = await Promise.all([
+    requestAdapter(),
+    fetchManifest(base, { signal }),
+  ]);
+  const [program, cache] = await Promise.all([
+    fetchProgram(base, manifest, signal),
+    fetchJson(base, manifest.weights.path + TENSOR_CACHE, manifest, { signal }),
+  ]);
+  const variant = chooseVariant(program, adapter.features, options.variant);
+  const contextWindowSize = chooseContext(manifest, program, options.contextWindowSize);
+  const symbols = { ...variant.symbols, context_window_size: contextWindowSize };
+  const device = await requestDevice(adapter, variant, neededLimits(manifest, program, symbols));
+  const readShader = shaderReader(base, manifest, signal);
+  const runner = await createRunner(device, program, readShader, { variant, contextWindowSize });
+  try {
+    const tokenizer = await fill(base, manifest, cache, runner, meter, signal);
+    const info = describe(manifest, runner, describeAdapter(adapter));
+    meter.begin("ready");
+    return { manifest, tokenizer, session: new Session(runner), runner, info };
+  } catch (error) {
+    runner.destroy();
+    throw error;
+  }
+}
+
+/**
+ * Bring weights, pipelines and tokenizer; the first failure ends the rest.
+ * @param {URL} base
+ * @param {Manifest} manifest
+ * @param {TensorCache} cache
+ * @param {Runner} runner
+ * @param {ProgressMeter} meter
+ * @param {AbortSignal} [signal]
+ * @returns {Promise<Tokenizer>}
+ */
+async function fill(base, manifest, cache, runner, meter, signal) {
+  const stop = new AbortController();
+  const abort = () => stop.abort(signal?.reason);
+  if (signal?.aborted) abort();
+  signal?.addEventListener("abort", abort, { once: true });
+  const onBytes = (/** @type {number} */ nbytes) => meter.add(nbytes);
+  const shards = planShards(cache, manifest, runner.program);
+  const paths = ["tokenizer.json", ...shards.map((shard) => shard.path)];
+  meter.begin(
+    "weights",
+    paths.reduce((sum, path) => sum + (manifest.files[path]?.nbytes ?? 0), 0),
+  );
+  const options = { signal: stop.signal, onBytes };
+  const uploaded = () => runner.finished();
+  const upload = runner.upload.bind(runner);
+  try {
+    const downloads = Promise.all([
+      fetchText(base, "tokenizer.json", manifest, options).then(Tokenizer.fromJson),
+      streamShards(base, shards, manifest, upload, { ...options, uploaded }),
+    ]).then((results) => {
+      meter.begin("compile");
+      return results;
+    });
+    const [[tokenizer]] = await Promise.all([downloads, runner.ready()]);
+    return tokenizer;
+  } finally {
+    signal?.removeEventListener("abort", abort);
+    stop.abort();
+  }
+}
+
+/**
+ * @param {URL} base
+ * @param {Manifest} manifest
+ * @param {AbortSignal} [signal]
+ * @returns {Promise<Program>}
+ */
+async function fetchProgram(base, manifest, signal) {
+  const program = await fetchJson(base, "program.json", manifest, { signal });
+  if (program.version === PROGRAM_VERSION) return program;
+  throw new UnsupportedError(
+    `program.json: got version ${program.version}, expected ${PROGRAM_VERSION}. ` +
+      `Build the site again with one version of webgemma.`,
+  );
+}
+
+/**
+ * A reader of shader files that fetches each once; kernels may share a file.
+ * @param {URL} base
+ * @param {Manifest} manifest
+ * @param {AbortSignal} [signal]
+ * @returns {(file: string) => Promise<string>}
+ */
+function shaderReader(base, manifest, signal) {
+  /** @type {Map<string, Promise<string>>} */
+  const texts = new Map();
+  return (file) => {
+    const known = texts.get(file);
+    if (known) return known;
+    const text = fetchText(base, file, manifest, { signal });
+    texts.set(file, text);
+    return text;
+  };
+}
+
+/**
+ * @param {Manifest} manifest
+ * @param {Runner} runner
+ * @param {ModelInfo["adapter"]} adapter
+ * @returns {ModelInfo}
+ */
+function describe(manifest, runner, adapter) {
+  return {
+    id: manifest.id,
+    name: manifest.name,
+    architecture: manifest.architecture,
+    variant: runner.variant.name,
+    context_window_size: runner.contextWindowSize,
+    weights_nbytes: manifest.weights.nbytes,
+    adapter,
+    generation: manifest.generation,
+    has_chat: Boolean(manifest.chat),
+  };
+}

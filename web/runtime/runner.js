@@ -1,0 +1,381 @@
+/**
+ * Executes a program on a GPU device. webgemma/runtime/runner.py is its twin: same names, same order.
+ *
+ * It knows buffers, kernels and steps, and nothing about models. docs/program.md is the contract.
+ * Where the twin waits, this one awaits: pipelines compile while the shards still arrive.
+ */
+
+/** @import { BindingRange, Phase, Program, ProgramBuffer, Size, Step, Variant } from "./types.d.ts" */
+
+import { ConfigError, GpuError, ProgramError } from "./errors.js";
+import { evaluate, parse } from "./expr.js";
+import { createPipelines } from "./pipelines.js";
+import { StagingPool } from "./staging.js";
+
+/** @typedef {Record<string, number>} Symbols */
+/** @typedef {(file: string) => Promise<string>} ReadShader */
+/** @typedef {{variant: Variant, contextWindowSize: number}} RunnerOptions */
+/**
+ * A step, ready to be encoded.
+ * @typedef {object} BoundStep
+ * @property {GPUComputePipeline} pipeline
+ * @property {GPUBindGroup} group
+ * @property {((symbols: Symbols) => number)[]} dispatch
+ */
+
+const TABLE_ROWS_PER_WRITE = 1024;
+
+/**
+ * Buffer kind -> usage flags.
+ * @returns {Record<ProgramBuffer["kind"], number>}
+ */
+function usages() {
+  const { UNIFORM, STORAGE, COPY_DST, COPY_SRC } = GPUBufferUsage;
+  return {
+    state: UNIFORM | STORAGE | COPY_DST | COPY_SRC,
+    input: STORAGE | COPY_DST,
+    weights: STORAGE | COPY_DST,
+    table: STORAGE | COPY_DST,
+    cache: STORAGE,
+    scratch: STORAGE,
+    output: STORAGE | COPY_SRC,
+  };
+}
+
+/**
+ * The first variant whose features the device has, or the one asked for.
+ * @param {{variants: Variant[]}} program
+ * @param {{has(feature: string): boolean}} features
+ * @param {string} [name] "auto" or a variant's name
+ * @returns {Variant}
+ */
+export function chooseVariant(program, features, name = "auto") {
+  for (const variant of program.variants) {
+    const missing = variant.requires.filter((feature) => !features.has(feature));
+    if (name === "auto" && !missing.length) return variant;
+    if (variant.name !== name) continue;
+    if (!missing.length) return variant;
+    throw new GpuError(
+      `variant ${name}: the device has no ${missing.join(", ")}. Choose auto or f32.`,
+    );
+  }
+  const names = program.variants.map((variant) => variant.name).join(", ");
+  throw new ConfigError(`variant '${name}': expected auto or one of ${names}.`);
+}
+
+/**
+ * Create everything but the weights; `upload` brings those, `ready` ends it.
+ * @param {GPUDevice} device an open device with the variant's features
+ * @param {Program} program
+ * @param {ReadShader} readShader gives the text of a shader file
+ * @param {RunnerOptions} options
+ * @returns {Promise<Runner>}
+ */
+export async function createRunner(device, program, readShader, options) {
+  const runner = new Runner(device, program, options);
+  try {
+    runner.pipelines = createPipelines(device, program, options.variant, readShader);
+    runner.pipelines.catch(() => {}); // `ready` reports it
+    await runner.createBuffers();
+    runner.fillTables();
+    runner.writeState({ context_window_size: options.contextWindowSize, num_tokens: 1 });
+    return runner;
+  } catch (error) {
+    runner.destroy();
+    throw error;
+  }
+}
+
+/** A program on a device: buffers, pipelines and bind groups, all made once. Owns the device. */
+export class Runner {
+  /**
+   * @param {GPUDevice} device
+   * @param {Program} program
+   * @param {RunnerOptions} options
+   */
+  constructor(device, program, { variant, contextWindowSize }) {
+    this.device = device;
+    this.program = program;
+    this.variant = variant;
+    this.contextWindowSize = contextWindowSize;
+    /** @type {Symbols} */
+    this.symbols = { ...variant.symbols, context_window_size: contextWindowSize };
+    /** @type {Map<string, GPUBuffer>} */
+    this.buffers = new Map();
+    /** @type {Promise<Map<string, GPUComputePipeline>>} */
+    this.pipelines = Promise.resolve(new Map());
+    /** @type {Map<string, BoundStep[]>} */
+    this.steps = new Map();
+    this.staging = new StagingPool(device);
+    /** @type {GpuError | null} the first failure; nothing runs after it */
+    this.error = null;
+    this.lost = this.watch();
+  }
+
+  // -- construction ---------------------------------------------------------------------------
+
+  /**
+   * Listen for what the device reports by itself.
+   * @returns {Promise<never>} rejects when the device is lost
+   */
+  watch() {
+    this.device.addEventListener("uncapturederror", ({ error }) => {
+      this.error ??= new GpuError(`the GPU refused a command: ${error.message}`);
+    });
+    const lost = this.device.lost.then(({ message, reason }) => {
+      this.error ??= new GpuError(
+        `the GPU was lost (${message || reason}). Reload the page; if it happens again, use a ` +
+          `shorter context or a smaller model.`,
+      );
+      throw this.error;
+    });
+    lost.catch(() => {}); // nobody may be waiting
+    return lost;
+  }
+
+  /**
+   * The value of an expression at this context size and variant.
+   * @param {Size} size
+   * @returns {number}
+   */
+  size(size) {
+    return evaluate(size, this.symbols);
+  }
+
+  /** Allocate all buffers at once; WebGPU zeroes them. */
+  async createBuffers() {
+    const specs = Object.entries(this.program.buffers);
+    const results = await Promise.allSettled(specs.map((spec) => this.createBuffer(...spec)));
+    for (const result of results) if (result.status === "rejected") throw result.reason;
+  }
+
+  /**
+   * Create one GPU buffer.
+   * @param {string} name
+   * @param {ProgramBuffer} spec
+   */
+  async createBuffer(name, { kind, nbytes }) {
+    const size = Math.ceil(this.size(nbytes) / 4) * 4;
+    this.device.pushErrorScope("validation");
+    this.device.pushErrorScope("out-of-memory");
+    const usage = usages()[kind];
+    this.buffers.set(name, this.device.createBuffer({ label: name, size, usage }));
+    const scopes = [this.device.popErrorScope(), this.device.popErrorScope()];
+    const [memory, invalid] = await Promise.all(scopes);
+    if (invalid) throw new ProgramError(`buffer '${name}' of ${size} bytes: ${invalid.message}`);
+    if (!memory) return;
+    throw new GpuError(
+      `buffer '${name}': the GPU has no memory for ${size} bytes. ` +
+        `Close other tabs, or use a shorter context or a smaller model.`,
+    );
+  }
+
+  /** Wait for the pipelines, and bind the steps of every phase. */
+  async ready() {
+    const pipelines = await Promise.race([this.pipelines, this.lost]);
+    this.device.pushErrorScope("validation");
+    for (const [phase, steps] of Object.entries(this.program.phases)) {
+      this.steps.set(
+        phase,
+        steps.map((step) => this.bindStep(step, pipelines)),
+      );
+    }
+    const invalid = await this.device.popErrorScope();
+    if (invalid)
+      throw new ProgramError(`program.json does not fit its shaders: ${invalid.message}`);
+    this.throwIfFailed();
+  }
+
+  /**
+   * A step's pipeline, bind group and parsed dispatch.
+   * @param {Step} step
+   * @param {Map<string, GPUComputePipeline>} pipelines
+   * @returns {BoundStep}
+   */
+  bindStep(step, pipelines) {
+    const pipeline = /** @type {GPUComputePipeline} */ (pipelines.get(step.kernel));
+    const entries = step.bindings.map((bound, binding) => ({
+      binding,
+      resource: this.binding(bound),
+    }));
+    const layout = pipeline.getBindGroupLayout(0);
+    const group = this.device.createBindGroup({ label: step.label, layout, entries });
+    return { pipeline, group, dispatch: step.dispatch.map(parse) };
+  }
+
+  /**
+   * A range as WebGPU takes it.
+   * @param {BindingRange} bound
+   * @returns {GPUBufferBinding}
+   */
+  binding({ buffer: name, offset = 0, nbytes }) {
+    const buffer = this.buffer(name);
+    return {
+      buffer,
+      offset,
+      size: nbytes === undefined ? buffer.size - offset : this.size(nbytes),
+    };
+  }
+
+  /** Compute the buffers that have an `init`. */
+  fillTables() {
+    for (const [name, { init }] of Object.entries(this.program.buffers)) {
+      if (!init) continue;
+      if (init.op !== "cos_sin") {
+        throw new ProgramError(`buffer '${name}': got init '${init.op}', expected cos_sin.`);
+      }
+      const buffer = this.buffer(name);
+      const rowNbytes = 8 * init.factors.length;
+      const numRows = Math.floor(buffer.size / rowNbytes);
+      for (let start = 0; start < numRows; start += TABLE_ROWS_PER_WRITE) {
+        const stop = Math.min(numRows, start + TABLE_ROWS_PER_WRITE);
+        const rows = cosSin(init.factors, start, stop);
+        this.device.queue.writeBuffer(buffer, start * rowNbytes, rows);
+      }
+    }
+  }
+
+  // -- data -----------------------------------------------------------------------------------
+
+  /**
+   * Write one record of the tensor cache to its place; zeros fill it up to a multiple of 4 bytes.
+   * @param {string} record
+   * @param {Uint8Array<ArrayBuffer>} data
+   */
+  upload(record, data) {
+    const place = this.program.records[record];
+    if (!place) throw new ProgramError(`record '${record}' is not in program.json.`);
+    let padded = data;
+    if (data.length % 4) {
+      padded = new Uint8Array(Math.ceil(data.length / 4) * 4);
+      padded.set(data);
+    }
+    this.device.queue.writeBuffer(this.buffer(place.buffer), place.offset, padded);
+  }
+
+  /**
+   * Set words of the state buffer by name; `temperature` is an f32, the others are u32.
+   * @param {Record<string, number>} words
+   */
+  writeState(words) {
+    for (const [name, value] of Object.entries(words)) {
+      const index = this.program.state[name];
+      if (index === undefined) throw new ProgramError(`program.json: state has no word '${name}'.`);
+      const word = name === "temperature" ? Float32Array.of(value) : Uint32Array.of(value);
+      this.device.queue.writeBuffer(this.buffer("state"), 4 * index, word);
+    }
+  }
+
+  /**
+   * Set the tokens of the next `prefill`.
+   * @param {ArrayLike<number>} tokens at most prefill_chunk_size
+   */
+  writeTokens(tokens) {
+    this.device.queue.writeBuffer(this.buffer("tokens"), 0, Uint32Array.from(tokens));
+  }
+
+  /**
+   * Submit one phase: one command buffer, one compute pass.
+   * @param {Phase} phase
+   * @param {Symbols} symbols `num_tokens` and `position` of this call
+   */
+  run(phase, symbols) {
+    this.throwIfFailed();
+    const values = { ...this.symbols, ...symbols };
+    const encoder = this.device.createCommandEncoder({ label: phase });
+    const compute = encoder.beginComputePass({ label: phase });
+    for (const { pipeline, group, dispatch } of this.steps.get(phase) ?? []) {
+      const [x, y, z] = dispatch.map((size) => size(values));
+      compute.setPipeline(pipeline);
+      compute.setBindGroup(0, group);
+      compute.dispatchWorkgroups(x, y, z);
+    }
+    compute.end();
+    this.device.queue.submit([encoder.finish()]);
+  }
+
+  /**
+   * The token that was generated as number `index`, of the calls submitted so far.
+   * @param {number} index counted from 0; one of the last generated_ring_size
+   * @returns {Promise<number>}
+   */
+  async readGenerated(index) {
+    const slot = index % this.program.generated_ring_size;
+    return new Uint32Array(await this.read("generated", 4 * slot, 4))[0];
+  }
+
+  /**
+   * The rows that phase `logits` wrote.
+   * @param {number} numRows
+   * @returns {Promise<Float32Array>} [numRows, vocab_size]
+   */
+  async readLogits(numRows) {
+    const nbytes = 4 * numRows * this.program.vocab_size;
+    return new Float32Array(await this.read("logits", 0, nbytes));
+  }
+
+  /**
+   * Copy a range of a buffer to the host, after what was submitted before.
+   * @param {string} name
+   * @param {number} offset
+   * @param {number} nbytes
+   * @returns {Promise<ArrayBuffer>}
+   */
+  async read(name, offset, nbytes) {
+    this.throwIfFailed();
+    try {
+      return await Promise.race([this.staging.read(this.buffer(name), offset, nbytes), this.lost]);
+    } catch (cause) {
+      this.throwIfFailed();
+      const { message } = /** @type {Error} */ (cause);
+      throw new GpuError(`buffer '${name}' could not be read: ${message}`, { cause });
+    }
+  }
+
+  /** Wait until the GPU has done all that was submitted. */
+  async finished() {
+    await Promise.race([this.device.queue.onSubmittedWorkDone(), this.lost]);
+    this.throwIfFailed();
+  }
+
+  /**
+   * @param {string} name
+   * @returns {GPUBuffer}
+   */
+  buffer(name) {
+    const buffer = this.buffers.get(name);
+    if (!buffer) throw new ProgramError(`program.json: there is no buffer '${name}'.`);
+    return buffer;
+  }
+
+  throwIfFailed() {
+    if (this.error) throw this.error;
+  }
+
+  /** Free the GPU's memory, and the device. */
+  destroy() {
+    this.error ??= new GpuError("the model was unloaded. Load it again.");
+    for (const buffer of this.buffers.values()) buffer.destroy();
+    this.staging.destroy();
+    this.device.destroy();
+  }
+}
+
+/**
+ * Rows start..stop-1 of the table of `init: cos_sin`, computed in float64.
+ * @param {number[]} factors
+ * @param {number} start
+ * @param {number} stop
+ * @returns {Float32Array<ArrayBuffer>} [stop - start, factors, 2]
+ */
+export function cosSin(factors, start, stop) {
+  const table = new Float32Array((stop - start) * factors.length * 2);
+  let at = 0;
+  for (let position = start; position < stop; position++) {
+    for (const factor of factors) {
+      table[at++] = Math.cos(position * factor);
+      table[at++] = Math.sin(position * factor);
+    }
+  }
+  return table;
+}

@@ -1,0 +1,229 @@
+/**
+ * Tokens in, tokens out: prefills in chunks, decodes with several steps in flight, and keeps the
+ * cache of a conversation for its next turn.
+ *
+ * The twin of webgemma/runtime/session.py.
+ */
+
+/** @import { FinishReason } from "./types.d.ts" */
+/** @import { Runner } from "./runner.js" */
+
+import { ConfigError } from "./errors.js";
+
+const MAX_IN_FLIGHT = 4; // decode steps submitted before the first is read back
+const SLOW_STEP_MS = 50; // from here on a read-back costs nothing, and Stop should not wait for 4
+
+/**
+ * @typedef {object} GenerateOptions
+ * @property {number} [maxTokens] at most as many as the context has room for
+ * @property {number} [temperature] 0 takes the best token
+ * @property {number} [seed] u32
+ * @property {Iterable<number>} [stopTokenIds] end the text and are not part of it
+ * @property {AbortSignal} [signal] ends the text early, with finish_reason "abort"
+ */
+
+/**
+ * What `generate` measured and decided.
+ * @typedef {object} Generation
+ * @property {FinishReason} finish_reason
+ * @property {number} cached_tokens tokens of the prompt that were in the cache
+ * @property {number} num_tokens generated, without the stop token
+ * @property {number} prefill_duration_ms up to the first token
+ * @property {number} decode_duration_ms after it
+ */
+
+/** A conversation on a runner. */
+export class Session {
+  /** @param {Runner} runner */
+  constructor(runner) {
+    this.runner = runner;
+    this.contextWindowSize = runner.symbols.context_window_size;
+    /** @type {number[]} the tokens whose keys and values are in the caches */
+    this.cached = [];
+    this.lastChunk = { num_tokens: 0, position: 0 };
+  }
+
+  /** Forget the conversation. */
+  reset() {
+    this.cached = [];
+  }
+
+  /**
+   * Run a prompt through the layers; what the cache shares with it is not run again.
+   * @param {number[]} tokenIds
+   * @param {AbortSignal} [signal]
+   * @returns {Promise<number>} how many tokens the cache already had
+   */
+  async prefill(tokenIds, signal) {
+    this.checkLength(tokenIds);
+    // The last token is always run: its output is what the next token is sampled from.
+    const reused = Math.min(commonPrefix(this.cached, tokenIds), tokenIds.length - 1);
+    this.cached.length = reused;
+    for await (const chunk of this.chunks(tokenIds.slice(reused))) {
+      if (signal?.aborted) break;
+      this.runChunk(chunk);
+    }
+    return reused;
+  }
+
+  /**
+   * Generate tokens after a prompt.
+   * @param {number[]} tokenIds
+   * @param {GenerateOptions} [options]
+   * @returns {AsyncGenerator<number, Generation, void>}
+   */
+  async *generate(tokenIds, options = {}) {
+    const { signal } = options;
+    const stops = new Set(options.stopTokenIds ?? []);
+    const started = performance.now();
+    const cached_tokens = await this.prefill(tokenIds, signal);
+    const steps = this.startSampling(tokenIds.length, options);
+    let first = performance.now();
+    let num_tokens = 0;
+    /** @type {FinishReason} */
+    let finish_reason = "length";
+    while (num_tokens < steps.limit) {
+      const token = signal?.aborted ? undefined : await steps.next();
+      if (num_tokens === 0) first = performance.now();
+      if (token === undefined || signal?.aborted) {
+        finish_reason = "abort";
+        break;
+      }
+      // A token enters the caches with the step after it.
+      if (num_tokens > 0) this.cached.push(steps.previous);
+      if (stops.has(token)) {
+        finish_reason = "stop";
+        break;
+      }
+      steps.previous = token;
+      num_tokens += 1;
+      yield token;
+    }
+    const prefill_duration_ms = first - started;
+    const decode_duration_ms = performance.now() - first;
+    return { finish_reason, cached_tokens, num_tokens, prefill_duration_ms, decode_duration_ms };
+  }
+
+  /**
+   * Set up the sampler behind a prefilled prompt.
+   * @param {number} promptLength
+   * @param {GenerateOptions} options
+   * @returns {Steps}
+   */
+  startSampling(promptLength, { maxTokens = Infinity, temperature = 0, seed = 0 }) {
+    const room = this.contextWindowSize - promptLength + 1; // the last token needs no place
+    this.runner.writeState({ temperature, seed, num_generated: 0 });
+    return new Steps(this.runner, this.lastChunk, Math.min(maxTokens, room));
+  }
+
+  /**
+   * The logits after every token; starts a new conversation. For tests: the result is large.
+   * @param {number[]} tokenIds
+   * @returns {Promise<Float32Array>} [tokens, vocab_size]
+   */
+  async logits(tokenIds) {
+    this.checkLength(tokenIds);
+    this.reset();
+    const { vocab_size: width, logits_chunk_size: chunkSize } = this.runner.program;
+    const logits = new Float32Array(tokenIds.length * width);
+    for await (const chunk of this.chunks(tokenIds)) {
+      const position = this.cached.length;
+      this.runChunk(chunk);
+      for (let start = 0; start < chunk.length; start += chunkSize) {
+        const num_tokens = Math.min(chunkSize, chunk.length - start);
+        this.runner.writeState({ logits_start: start, num_tokens });
+        this.runner.run("logits", { num_tokens, position });
+        logits.set(await this.runner.readLogits(num_tokens), (position + start) * width);
+      }
+    }
+    return logits;
+  }
+
+  /**
+   * Cut tokens into chunks that one prefill takes, no faster than the GPU works them off.
+   * @param {number[]} tokenIds
+   */
+  async *chunks(tokenIds) {
+    const size = this.runner.program.prefill_chunk_size;
+    for (let start = 0; start < tokenIds.length; start += size) {
+      if (start > 0) await this.runner.finished();
+      yield tokenIds.slice(start, start + size);
+    }
+  }
+
+  /** @param {number[]} chunk the next tokens, at most prefill_chunk_size */
+  runChunk(chunk) {
+    const [position, num_tokens] = [this.cached.length, chunk.length];
+    this.lastChunk = { num_tokens, position };
+    this.runner.writeTokens(chunk);
+    this.runner.writeState(this.lastChunk);
+    this.runner.run("prefill", this.lastChunk);
+    this.cached.push(...chunk);
+  }
+
+  /** @param {number[]} tokenIds */
+  checkLength(tokenIds) {
+    if (tokenIds.length === 0)
+      throw new ConfigError("the prompt is empty: expected at least 1 token.");
+    if (tokenIds.length <= this.contextWindowSize) return;
+    throw new ConfigError(
+      `the conversation has ${tokenIds.length} tokens, the context holds ${this.contextWindowSize}. ` +
+        `Start a new chat or shorten the message.`,
+    );
+  }
+}
+
+/** The steps of one generation: submitted ahead, read back in order. */
+class Steps {
+  /**
+   * @param {Runner} runner
+   * @param {{num_tokens: number, position: number}} sampled the last prefill
+   * @param {number} limit at most so many steps
+   */
+  constructor(runner, sampled, limit) {
+    this.runner = runner;
+    this.sampled = sampled;
+    this.position = sampled.position + sampled.num_tokens; // of the next decode step
+    this.limit = limit;
+    this.submitted = 0;
+    /** @type {Promise<number>[]} */
+    this.reads = [];
+    this.inFlight = 1;
+    this.lastTime = 0;
+    this.previous = -1; // the last token that was given out
+  }
+
+  /**
+   * Submit what may be in flight, and wait for the oldest token.
+   * @returns {Promise<number>}
+   */
+  async next() {
+    while (this.reads.length < this.inFlight && this.submitted < this.limit) this.submit();
+    const token = await /** @type {Promise<number>} */ (this.reads.shift());
+    const now = performance.now();
+    this.inFlight = this.lastTime && now - this.lastTime < SLOW_STEP_MS ? MAX_IN_FLIGHT : 2;
+    this.lastTime = now;
+    return token;
+  }
+
+  submit() {
+    // `sample` takes the last row of the prefill, `decode` goes on from the token before.
+    if (this.submitted === 0) this.runner.run("sample", this.sampled);
+    else this.runner.run("decode", { num_tokens: 1, position: this.position++ });
+    const read = this.runner.readGenerated(this.submitted++);
+    read.catch(() => {}); // whoever waits for it gets the error
+    this.reads.push(read);
+  }
+}
+
+/**
+ * How many tokens two lists share from the start.
+ * @param {number[]} a
+ * @param {number[]} b
+ * @returns {number}
+ */
+export function commonPrefix(a, b) {
+  let n = 0;
+  while (n < a.length && n < b.length && a[n] === b[n]) n++;
+  return n;
+}

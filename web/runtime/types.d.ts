@@ -1,0 +1,186 @@
+/** The JSON files of a built model (docs/program.md) and the shapes of the public API. */
+
+/** A number of bytes or workgroups: an integer, or an expression (expr.js). */
+export type Size = number | string;
+
+export interface Variant {
+  name: string;
+  requires: string[];
+  symbols: Record<string, number>;
+}
+
+export interface ProgramBuffer {
+  kind: "state" | "input" | "weights" | "table" | "cache" | "scratch" | "output";
+  nbytes: Size;
+  init?: { op: "cos_sin"; factors: number[] };
+}
+
+export interface BindingRange {
+  buffer: string;
+  offset?: number;
+  nbytes?: Size;
+}
+
+export interface Kernel {
+  template: string;
+  shaders: Record<string, { file: string; requires: string[] }>;
+  bindings: { name: string; type: "uniform" | "read-only-storage" | "storage" }[];
+  constants: Record<string, number>;
+}
+
+export interface Step {
+  label: string;
+  kernel: string;
+  bindings: BindingRange[];
+  dispatch: [Size, Size, Size];
+}
+
+export type Phase = "prefill" | "sample" | "decode" | "logits";
+
+export interface Program {
+  version: number;
+  architecture: string;
+  prefill_chunk_size: number;
+  logits_chunk_size: number;
+  vocab_size: number;
+  max_context_window_size: number;
+  generated_ring_size: number;
+  variants: Variant[];
+  state: Record<string, number>;
+  buffers: Record<string, ProgramBuffer>;
+  records: Record<string, { buffer: string; offset: number }>;
+  kernels: Record<string, Kernel>;
+  phases: Record<Phase, Step[]>;
+}
+
+export interface FileEntry {
+  nbytes: number;
+  sha256: string;
+}
+
+export interface Manifest {
+  version: number;
+  id: string;
+  name: string;
+  architecture: string;
+  num_parameters: number;
+  storage: Record<string, { matrices: number; nbytes: number }>;
+  weights: { path: string; nbytes: number; num_shards: number };
+  vocab_size: number;
+  context: { default: number; max: number };
+  limits: Record<string, number>;
+  generation: {
+    bos_token_id?: number;
+    stop_token_ids: number[];
+    temperature?: number;
+    prompts?: string[];
+  };
+  chat: object | null;
+  files: Record<string, FileEntry>;
+}
+
+export interface TensorRecord {
+  name: string;
+  shape: number[];
+  dtype: string;
+  format: string;
+  nbytes: number;
+  byteOffset: number;
+}
+
+export interface TensorCache {
+  metadata: object;
+  records: { dataPath: string; format: string; nbytes: number; records: TensorRecord[] }[];
+}
+
+/** What happens while a model loads. */
+export interface Progress {
+  /** "manifest", then "weights" (bytes arrive, are verified and uploaded), "compile", "ready". */
+  stage: "manifest" | "weights" | "compile" | "ready";
+  loaded_nbytes: number;
+  total_nbytes: number;
+  /** Bytes per second over the last seconds; 0 while unknown. */
+  rate: number;
+  duration_ms: number;
+}
+
+export interface LoadOptions {
+  onProgress?: (progress: Progress) => void;
+  /** "auto", or the name of one of the program's variants. */
+  variant?: string;
+  contextWindowSize?: number;
+  signal?: AbortSignal;
+}
+
+/** What a loaded model is and runs on. */
+export interface ModelInfo {
+  id: string;
+  name: string;
+  architecture: string;
+  variant: string;
+  context_window_size: number;
+  weights_nbytes: number;
+  adapter: { vendor: string; architecture: string; description: string; is_fallback: boolean };
+  generation: Manifest["generation"];
+  has_chat: boolean;
+}
+
+export interface Message {
+  role: "system" | "user" | "assistant";
+  content: string;
+}
+
+export interface ChatRequest {
+  messages: Message[];
+  stream?: boolean;
+  max_tokens?: number | null;
+  temperature?: number | null;
+  seed?: number | null;
+  stop?: string | string[] | null;
+}
+
+/** OpenAI's, plus "abort" after interrupt(). */
+export type FinishReason = "stop" | "length" | "abort";
+
+export interface Usage {
+  prompt_tokens: number;
+  completion_tokens: number;
+  total_tokens: number;
+  extra: {
+    /** Tokens of the prompt that were in the cache already. */
+    cached_tokens: number;
+    prefill_duration_ms: number;
+    decode_duration_ms: number;
+    prefill_tokens_per_s: number;
+    decode_tokens_per_s: number;
+  };
+}
+
+export interface ChatChunk {
+  id: string;
+  object: "chat.completion.chunk";
+  created: number;
+  model: string;
+  choices: {
+    index: 0;
+    delta: { role?: "assistant"; content?: string };
+    finish_reason: FinishReason | null;
+  }[];
+  usage?: Usage;
+}
+
+export interface ChatCompletion {
+  id: string;
+  object: "chat.completion";
+  created: number;
+  model: string;
+  choices: {
+    index: 0;
+    message: { role: "assistant"; content: string };
+    finish_reason: FinishReason;
+  }[];
+  usage: Usage;
+}
+
+/** What a running completion reports, piece by piece. */
+export type CompletionEvent = { text: string } | { finish_reason: FinishReason; usage: Usage };

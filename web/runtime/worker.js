@@ -1,0 +1,101 @@
+/**
+ * The engine's worker: everything that computes runs here, so that the page never waits.
+ *
+ * Calls come as {id, method, params}; answers go as {id, event}, then {id, result} or {id, error}.
+ * Calls run one after the other; `interrupt` alone is heeded at once.
+ */
+
+/** @import { Model } from "./load.js" */
+
+import { complete } from "./completion.js";
+import { ConfigError, errorToData } from "./errors.js";
+import { loadModel } from "./load.js";
+
+/** @typedef {{event: (event: object) => void, signal: AbortSignal}} Call */
+
+/** @typedef {{postMessage(data: object): void, onmessage: (event: MessageEvent) => void}} Scope */
+
+const scope = /** @type {Scope} */ (/** @type {unknown} */ (globalThis));
+/** @type {Model | null} */
+let model = null;
+/** @type {Map<number, AbortController>} calls that run or wait */
+const calls = new Map();
+/** @type {Promise<void>} the end of the last call */
+let last = Promise.resolve();
+
+function loaded() {
+  if (!model) throw new ConfigError("no model is loaded. Call Engine.load first.");
+  return model;
+}
+
+/** @type {Record<string, (params: any, call: Call) => Promise<unknown>>} */
+const methods = {
+  async load({ url, variant, contextWindowSize }, { event, signal }) {
+    model = await loadModel(url, { variant, contextWindowSize, onProgress: event, signal });
+    return model.info;
+  },
+
+  async create({ request }, { event, signal }) {
+    for await (const piece of complete(loaded(), request, signal)) event(piece);
+  },
+
+  async generate({ tokenIds, options }, { event, signal }) {
+    const tokens = loaded().session.generate(tokenIds, { ...options, signal });
+    let step = await tokens.next();
+    while (!step.done) {
+      event({ token_id: step.value });
+      step = await tokens.next();
+    }
+    return step.value;
+  },
+
+  async logits({ tokenIds }) {
+    return loaded().session.logits(tokenIds);
+  },
+
+  async encode({ text }) {
+    return loaded().tokenizer.encode(text);
+  },
+
+  async decode({ tokenIds }) {
+    return loaded().tokenizer.decode(tokenIds);
+  },
+
+  async resetChat() {
+    loaded().session.reset();
+  },
+
+  async unload() {
+    model?.runner.destroy();
+    model = null;
+  },
+};
+
+/**
+ * @param {number} id
+ * @param {string} method
+ * @param {any} params
+ * @param {AbortSignal} signal
+ */
+async function answer(id, method, params, signal) {
+  const event = (/** @type {object} */ data) => scope.postMessage({ id, event: data });
+  try {
+    scope.postMessage({ id, result: await methods[method](params, { event, signal }) });
+  } catch (error) {
+    scope.postMessage({ id, error: errorToData(error) });
+  } finally {
+    calls.delete(id);
+  }
+}
+
+scope.onmessage = ({ data: { id, method, params } }) => {
+  if (method === "interrupt") {
+    for (const [other, controller] of calls) {
+      if (params.id === undefined || params.id === other) controller.abort();
+    }
+    return;
+  }
+  const controller = new AbortController();
+  calls.set(id, controller);
+  last = last.then(() => answer(id, method, params, controller.signal));
+};
