@@ -25,7 +25,8 @@ if TYPE_CHECKING:
         UnsupportedError,
         WebGemmaError,
     )
-    from webgemma.runtime.session import Generation, Session, open_session
+    from webgemma.runtime.generation import Generation
+    from webgemma.runtime.session import Session, open_session
 
 _HOMES = {
     "SiteReport": "webgemma.build",
@@ -36,7 +37,7 @@ _HOMES = {
     "ProgramError": "webgemma.errors",
     "UnsupportedError": "webgemma.errors",
     "WebGemmaError": "webgemma.errors",
-    "Generation": "webgemma.runtime.session",
+    "Generation": "webgemma.runtime.generation",
     "Session": "webgemma.runtime.session",
     "open_session": "webgemma.runtime.session",
 }

@@ -1,0 +1,30 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Site = Annotated[Path, typer.Argument(metavar="SITE", help="A folder that `webgemma build` wrote.")]
+Model = Annotated[
+    str | None, typer.Option("--model", metavar="ID", help="Which model of the site; its first.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
+Host = Annotated[
+    str,
+    typer.Option(
+        "--host",
+        metavar="IP",
+        help="Address to serve on. Other machines reach any but 127.0.0.1 and ::1.",
+    ),
+]
+Port = Annotated[
+    int | None,
+    typer.Option(
+        "--port", metavar="N", min=0, max=65535, help="The first free one from 8000 by default."
+    ),
+]
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]

@@ -1,0 +1,79 @@
+"""`webgemma serve` and `webgemma demo`: a site on this machine."""
+
+from __future__ import annotations
+
+import ipaddress
+import sys
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from webgemma.cli import options
+from webgemma.progress import ConsoleProgress, no_progress
+
+SERVE_EXAMPLES = """\b
+Examples:
+  webgemma serve site
+  webgemma serve site --port 9000"""
+DEMO_EXAMPLES = """\b
+Examples:
+  webgemma demo
+  webgemma demo --no-browser --port 9000"""
+
+
+def serve(
+    site: options.Site,
+    host: options.Host = "127.0.0.1",
+    port: options.Port = None,
+    debug: options.Debug = False,
+) -> None:
+    """Serve a site on this machine, until Ctrl-C.
+
+    Prints the address on stdout. Only this machine reaches it, unless --host says otherwise.
+    """
+    _serve(site, host, port, open_browser=False)
+
+
+def demo(
+    port: options.Port = None,
+    no_browser: Annotated[
+        bool, typer.Option("--no-browser", help="Print the address, open nothing.")
+    ] = False,
+    quiet: options.Quiet = False,
+    debug: options.Debug = False,
+) -> None:
+    """Build and serve the built-in model.
+
+    A chat page of a few megabytes, built into your cache folder. Open the
+    printed address in a browser with WebGPU.
+    """
+    from webgemma.demo import build_demo
+
+    with nullcontext(no_progress) if quiet else ConsoleProgress() as progress:
+        site = build_demo(progress=progress)
+    _serve(site, "127.0.0.1", port, open_browser=not no_browser)
+
+
+def _serve(site: Path, host: str, port: int | None, *, open_browser: bool) -> None:
+    """Serve a site until Ctrl-C."""
+    from webgemma.serve import make_server
+
+    with make_server(site, host=host, port=port) as server:
+        if not ipaddress.ip_address(host).is_loopback:
+            print(
+                f"warning: every machine that reaches {host} can read this site. Browsers give "
+                "WebGPU to https and to this machine's own addresses only.",
+                file=sys.stderr,
+            )
+        print(server.url, flush=True)
+        print("Serving until Ctrl-C.", file=sys.stderr)
+        if open_browser:
+            from webgemma.demo import open_in_browser
+
+            open_in_browser(server.url)
+        try:
+            server.serve_forever()
+        except KeyboardInterrupt:
+            print(file=sys.stderr)

@@ -1,0 +1,58 @@
+"""The site of the built-in model, kept in the user's cache folder."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import webbrowser
+from pathlib import Path
+
+from webgemma.build import build_site
+from webgemma.progress import Progress, no_progress
+from webgemma.resources import BUILT_IN_MODEL, built_in_model
+from webgemma.version import __version__
+
+
+def build_demo(*, progress: Progress = no_progress) -> Path:
+    """Build the site of the built-in model.
+
+    It is built each time: that takes a second or two, and a site of an older build never shows.
+
+    Returns:
+        The site's folder.
+    """
+    site = cache_folder() / f"demo-{__version__}"
+    build_site(built_in_model(), site, model_id=BUILT_IN_MODEL, force=True, progress=progress)
+    return site
+
+
+def cache_folder() -> Path:
+    """Return webgemma's folder for what can be made again, and make it.
+
+    Where the home folder cannot be written to, it is one of the temporary folders.
+    """
+    folder = _system_cache_folder() / "webgemma"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return Path(tempfile.mkdtemp(prefix="webgemma-"))
+    return folder if os.access(folder, os.W_OK) else Path(tempfile.mkdtemp(prefix="webgemma-"))
+
+
+def _system_cache_folder() -> Path:
+    """Return where this system keeps caches."""
+    if os.environ.get("XDG_CACHE_HOME"):
+        return Path(os.environ["XDG_CACHE_HOME"])
+    if sys.platform == "darwin":
+        return Path("~/Library/Caches").expanduser()
+    if os.environ.get("LOCALAPPDATA"):
+        return Path(os.environ["LOCALAPPDATA"])
+    return Path("~/.cache").expanduser()
+
+
+def open_in_browser(url: str) -> None:
+    """Open an address in the user's browser, where there is a screen to show it on."""
+    has_screen = any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))
+    if has_screen or sys.platform in ("darwin", "win32"):
+        webbrowser.open(url)
