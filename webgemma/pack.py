@@ -41,7 +41,9 @@ def pack_vector(source: VectorSource, writer: ShardWriter) -> None:
     Raises:
         FormatError: a value is not finite.
     """
-    values = to_floats(source.tensor.type, source.tensor.read_rows(0, 1))[0] + np.float32(source.add)
+    values = to_floats(source.tensor.type, source.tensor.read_rows(0, 1))[0] + np.float32(
+        source.add
+    )
     if not np.isfinite(values).all():
         msg = f"{source.tensor.where}: got values that are not finite, expected numbers."
         raise FormatError(msg)

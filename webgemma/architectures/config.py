@@ -1,7 +1,7 @@
 """Reads a model's configuration under its Hugging Face names, from either source format.
 
-Every key that was not read and is not known to be harmless is an error that lists it: an unknown key
-could change the mathematics.
+Every key that was not read and is not known to be harmless is an error that lists it: an unknown
+key could change the mathematics.
 """
 
 from __future__ import annotations
@@ -126,7 +126,7 @@ class KeyReader:
         return len(tokens)
 
     def rope_theta(self, default: float) -> float:
-        """The base of the rotary frequencies, from rope_theta or transformers 5's rope_parameters."""
+        """The base of the rotary frequencies: rope_theta, or transformers 5's rope_parameters."""
         key, value = self.find("rope_parameters")
         if value is None:
             return self.number("rope_theta", default)

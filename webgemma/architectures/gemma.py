@@ -10,7 +10,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from webgemma.architectures.config import KeyReader
-from webgemma.architectures.decoder import Decoder, DecoderConfig
+from webgemma.architectures.decoder import (
+    Decoder,
+    DecoderConfig,
+    attention,
+    embedding,
+    gate_up,
+    head,
+    project,
+)
 from webgemma.architectures.lowered import Lowered
 from webgemma.architectures.weights import WeightPlan
 from webgemma.checkpoint import Checkpoint
@@ -67,14 +75,14 @@ def layer_steps(decoder: Decoder, layer: int) -> None:
     c = decoder.config
     name = f"model.layers.{layer}"
     gain = decoder.norm(f"{name}.input_layernorm.weight", "input_layernorm", layer, NORM_OFFSET)
-    decoder.attention(layer, gain)
+    attention(decoder, layer, gain)
     width = c.num_attention_heads * c.head_dim
-    decoder.project(layer, "self_attn.o_proj", "o_proj", "attention", width)
+    project(decoder, layer, "self_attn.o_proj", "o_proj", "attention", width)
     gain = decoder.norm(
         f"{name}.post_attention_layernorm.weight", "post_attention_layernorm", layer, NORM_OFFSET
     )
-    decoder.gate_up(layer, gain)
-    decoder.project(layer, "mlp.down_proj", "down_proj", "hidden", c.intermediate_size)
+    gate_up(decoder, layer, gain)
+    project(decoder, layer, "mlp.down_proj", "down_proj", "hidden", c.intermediate_size)
 
 
 def build_program(checkpoint: Checkpoint, options: Mapping[str, Any]) -> Lowered:
@@ -84,9 +92,9 @@ def build_program(checkpoint: Checkpoint, options: Mapping[str, Any]) -> Lowered
     keys.finish()
     plan = WeightPlan(checkpoint, TENSORS, options.get("quantization", "keep"))
     decoder = Decoder(config, plan)
-    embedding = decoder.embedding()
+    embeddings = embedding(decoder)
     for layer in range(config.num_hidden_layers):
         layer_steps(decoder, layer)
-    decoder.head(embedding, decoder.norm("model.norm.weight", "norm", None, NORM_OFFSET))
+    head(decoder, embeddings, decoder.norm("model.norm.weight", "norm", None, NORM_OFFSET))
     plan.finish(ignored=decoder.tied_head())
     return decoder.finish("gemma")

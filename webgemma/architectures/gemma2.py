@@ -11,7 +11,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from webgemma.architectures.config import KeyReader
-from webgemma.architectures.decoder import Decoder, DecoderConfig
+from webgemma.architectures.decoder import (
+    Decoder,
+    DecoderConfig,
+    attention,
+    embedding,
+    gate_up,
+    head,
+    project,
+)
 from webgemma.architectures.lowered import Lowered
 from webgemma.architectures.weights import WeightPlan
 from webgemma.checkpoint import Checkpoint
@@ -85,7 +93,7 @@ def config_of(keys: KeyReader) -> Config:
 
 
 def windows_of(keys: KeyReader, layers: int) -> tuple[int, ...]:
-    """The window of every layer: layers 0, 2, 4, ... are local unless layer_types says otherwise."""
+    """The window of each layer: 0, 2, 4, ... are local unless layer_types says otherwise."""
     window = keys.integer("sliding_window", 1 << 20, 4096)
     types = keys.words("layer_types", ("sliding_attention", "full_attention"), layers)
     if types is None:
@@ -97,17 +105,17 @@ def layer_steps(decoder: Decoder, layer: int, window: int) -> None:
     """Append one layer: a norm before and after attention, and before and after GeGLU."""
     c = decoder.config
 
-    def gain(norm: str) -> Any:  # noqa: ANN401 - a Range
+    def gain(norm: str) -> Any:
         return decoder.norm(f"model.layers.{layer}.{norm}.weight", norm, layer, NORM_OFFSET)
 
-    decoder.attention(layer, gain("input_layernorm"), window=window)
+    attention(decoder, layer, gain("input_layernorm"), window=window)
     width = c.num_attention_heads * c.head_dim
     post = gain("post_attention_layernorm")
-    decoder.project(layer, "self_attn.o_proj", "o_proj", "attention", width, post_norm=post)
-    decoder.gate_up(layer, gain("pre_feedforward_layernorm"))
+    project(decoder, layer, "self_attn.o_proj", "o_proj", "attention", width, post_norm=post)
+    gate_up(decoder, layer, gain("pre_feedforward_layernorm"))
     post = gain("post_feedforward_layernorm")
     width = c.intermediate_size
-    decoder.project(layer, "mlp.down_proj", "down_proj", "hidden", width, post_norm=post)
+    project(decoder, layer, "mlp.down_proj", "down_proj", "hidden", width, post_norm=post)
 
 
 def build_program(checkpoint: Checkpoint, options: Mapping[str, Any]) -> Lowered:
@@ -117,9 +125,9 @@ def build_program(checkpoint: Checkpoint, options: Mapping[str, Any]) -> Lowered
     keys.finish()
     plan = WeightPlan(checkpoint, TENSORS, options.get("quantization", "keep"))
     decoder = Decoder(config.decoder, plan)
-    embedding = decoder.embedding()
+    embeddings = embedding(decoder)
     for layer, window in enumerate(config.windows):
         layer_steps(decoder, layer, window)
-    decoder.head(embedding, decoder.norm("model.norm.weight", "norm", None, NORM_OFFSET))
+    head(decoder, embeddings, decoder.norm("model.norm.weight", "norm", None, NORM_OFFSET))
     plan.finish(ignored=decoder.tied_head())
     return decoder.finish("gemma2")

@@ -150,4 +150,3 @@ def check_heads(path: object, heads: int, kv_heads: int, head_dim: int) -> None:
     if head_dim % 4 or head_dim > 512:
         msg = f"{path}: head_dim: got {head_dim}, expected a multiple of 4 up to 512."
         raise ConfigError(msg)
-

@@ -1,0 +1,1 @@
+"""program.json: what it says, how it is made, what must be true of it."""

@@ -163,7 +163,7 @@ class ProgramBuilder:
         ranges = tuple(bound[name] for name in names)
         self.steps[phase].append(_PendingStep(label, launch, ranges, dispatch))
 
-    def finish(self, **facts: Any) -> Program:  # noqa: ANN401 - Program's own fields
+    def finish(self, **facts: Any) -> Program:
         """Plan the scratch memory and return the program."""
         self.buffer("state", "state", STATE_NBYTES)
         pending = [step for phase in PHASES for step in self.steps[phase]]
@@ -187,7 +187,8 @@ class ProgramBuilder:
 
 
 def _use(step: _PendingStep) -> Use:
-    reads, writes = [], []
+    reads: list[str] = []
+    writes: list[str] = []
     for (_, kind), bound in zip(step.launch.bindings, step.bound, strict=True):
         if isinstance(bound, Scratch):
             (writes if kind == "storage" else reads).append(bound.name)

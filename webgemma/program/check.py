@@ -145,7 +145,9 @@ def check_aliasing(
     where: str, bindings: tuple[tuple[str, str], ...], ranges: tuple[Range, ...]
 ) -> None:
     """Check that no buffer is bound writable and again in one dispatch."""
-    writable = [r.buffer for (_, kind), r in zip(bindings, ranges, strict=True) if kind == "storage"]
+    writable = [
+        r.buffer for (_, kind), r in zip(bindings, ranges, strict=True) if kind == "storage"
+    ]
     bound = Counter(r.buffer for r in ranges)
     for buffer in writable:
         if bound[buffer] > 1:

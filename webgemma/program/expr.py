@@ -1,8 +1,8 @@
 """The integer expressions of program.json: `ceil_div(num_tokens, 4) + position // 64`.
 
 Integers, symbols, + - * // %, parentheses and the functions ceil_div, min, max. Both runners parse
-them (web/runtime/expr.js is the twin, tests/cases/expr.json the shared cases); nothing is evaluated as
-code.
+them (web/runtime/expr.js is the twin, tests/cases/expr.json the shared cases); nothing is
+evaluated as code.
 """
 
 from __future__ import annotations

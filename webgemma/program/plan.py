@@ -1,9 +1,9 @@
 """Static memory: where scratch tensors lie, decided once at build time.
 
 Every scratch tensor lives from the first to the last step that binds it. Tensors with disjoint
-lives share memory. WebGPU refuses a dispatch that binds one buffer both writable and otherwise, even
-for disjoint ranges, so two tensors that one step binds, one of them writable, go into different
-arenas (buffers).
+lives share memory. WebGPU refuses a dispatch that binds one buffer both writable and otherwise,
+even for disjoint ranges, so two tensors that one step binds, one of them writable, go into
+different arenas (buffers).
 """
 
 from __future__ import annotations

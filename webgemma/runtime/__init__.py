@@ -1,0 +1,1 @@
+"""The native twin of web/runtime: runs a built site through wgpu-py."""

@@ -29,7 +29,7 @@ BROWSER_LIMITS = {
 made with these refuses what a browser's default device would refuse."""
 
 
-def choose_adapter() -> Any:  # noqa: ANN401 - wgpu's types differ by version
+def choose_adapter() -> Any:
     """The best adapter: a real GPU before a software one, Vulkan, Metal or D3D12 before OpenGL.
 
     Raises:
@@ -39,14 +39,14 @@ def choose_adapter() -> Any:  # noqa: ANN401 - wgpu's types differ by version
     ranked = sorted(adapters, key=_rank)
     if not ranked or ranked[0].info["backend_type"] == "OpenGL":
         msg = (
-            "no GPU adapter: got none with Vulkan, Metal or D3D12, expected at least one. On Debian "
-            "or Ubuntu install mesa-vulkan-drivers and libvulkan1 (a software adapter)."
+            "no GPU adapter: got none with Vulkan, Metal or D3D12, expected at least one. On "
+            "Debian or Ubuntu install mesa-vulkan-drivers and libvulkan1 (a software adapter)."
         )
         raise GpuError(msg)
     return ranked[0]
 
 
-def _rank(adapter: Any) -> tuple[bool, int]:  # noqa: ANN401
+def _rank(adapter: Any) -> tuple[bool, int]:
     kinds = ("DiscreteGPU", "IntegratedGPU", "VirtualGPU", "CPU", "Unknown")
     kind = str(adapter.info["adapter_type"])
     return (
@@ -55,14 +55,14 @@ def _rank(adapter: Any) -> tuple[bool, int]:  # noqa: ANN401
     )
 
 
-def adapter_features(adapter: Any) -> set[str]:  # noqa: ANN401
+def adapter_features(adapter: Any) -> set[str]:
     """Features the adapter has, by WebGPU's names, of those webgemma can use."""
     return {ours for ours, native in NATIVE_FEATURES.items() if native in adapter.features}
 
 
 def request_device(
     features: Iterable[str] = (), *, limits: str | Mapping[str, int] = "browser"
-) -> Any:  # noqa: ANN401
+) -> Any:
     """Open a device.
 
     Args:

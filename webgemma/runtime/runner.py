@@ -55,7 +55,7 @@ class Runner:
 
     def __init__(
         self,
-        device: Any,  # noqa: ANN401 - wgpu.GPUDevice
+        device: Any,
         program: Program,
         shaders: Mapping[str, str],
         *,
@@ -96,7 +96,7 @@ class Runner:
         """The value of an expression at this context size and variant."""
         return evaluate(size, {**self.symbols, **symbols})
 
-    def create_buffer(self, buffer: Buffer) -> Any:  # noqa: ANN401
+    def create_buffer(self, buffer: Buffer) -> Any:
         """Create one GPU buffer; WebGPU zeroes it."""
         usage = 0
         for flag in USAGES[buffer.kind]:
@@ -109,7 +109,7 @@ class Runner:
         names = {step.kernel for steps in self.program.phases.values() for step in steps}
         return {name: kernel for name, kernel in self.program.kernels.items() if name in names}
 
-    def create_pipeline(self, name: str, kernel: Kernel, shaders: Mapping[str, str]) -> Any:  # noqa: ANN401
+    def create_pipeline(self, name: str, kernel: Kernel, shaders: Mapping[str, str]) -> Any:
         """Compile the kernel's shader for this variant.
 
         Raises:
@@ -134,7 +134,7 @@ class Runner:
             msg = f"shader {shader.file} of kernel {name} does not compile: {error}"
             raise GpuError(msg) from error
 
-    def bind_group_layout(self, kernel: Kernel) -> Any:  # noqa: ANN401
+    def bind_group_layout(self, kernel: Kernel) -> Any:
         """The layout of a kernel's bindings, made once for equal lists of types."""
         types = tuple(kind for _, kind in kernel.bindings)
         if types not in self.layouts:
@@ -149,8 +149,7 @@ class Runner:
         """(the step, its pipeline, its bind group)."""
         pipeline = self.pipelines[step.kernel]
         entries = [
-            {"binding": i, "resource": self.binding(bound)}
-            for i, bound in enumerate(step.bindings)
+            {"binding": i, "resource": self.binding(bound)} for i, bound in enumerate(step.bindings)
         ]
         layout = self.bind_group_layout(self.program.kernels[step.kernel])
         return step, pipeline, self.device.create_bind_group(layout=layout, entries=entries)

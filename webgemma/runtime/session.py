@@ -242,9 +242,7 @@ def open_session(
     context = check_context(opened.manifest, context_window_size)
     chosen = choose_variant(program, adapter_features(choose_adapter()), variant)
     device = request_device(chosen.requires, limits=limits)
-    runner = Runner(
-        device, program, opened.shaders(), variant=chosen, context_window_size=context
-    )
+    runner = Runner(device, program, opened.shaders(), variant=chosen, context_window_size=context)
     for name, data in opened.records():
         runner.upload(name, data)
     tokenizer = Tokenizer.from_json(opened.read("tokenizer.json"))

@@ -1,0 +1,1 @@
+"""How weights are stored: one class per type, the layout of planes, the shards."""

@@ -96,8 +96,8 @@ def _pack_high(high: NDArray[np.uint8]) -> NDArray[np.uint8]:
     4-5 B[2b], 6-7 B[2b + 1], so that one shift and one mask line up with a word of nibbles.
     """
     parts = high.reshape(len(high), -1, 2, 4, 2)  # [n, words, (A, B), b, (even, odd)]
-    byte = parts[:, :, 0, :, 0] | parts[:, :, 0, :, 1] << 2
-    byte |= parts[:, :, 1, :, 0] << 4 | parts[:, :, 1, :, 1] << 6
+    byte = parts[:, :, 0, :, 0] | parts[:, :, 0, :, 1] << np.uint8(2)
+    byte |= parts[:, :, 1, :, 0] << np.uint8(4) | parts[:, :, 1, :, 1] << np.uint8(6)
     return byte.reshape(len(high), -1)
 
 
@@ -144,7 +144,6 @@ class Q6_K:  # noqa: N801
 
     def decode(self, planes: Sequence[NDArray[np.uint8]], in_features: int) -> NDArray[np.float32]:
         """(d * scale) * (q - 32)."""
-        n = len(planes[0])
         low = unpack_nibbles(planes[0]).astype(np.int8)
         high = _unpack_high(planes[1]).astype(np.int8) << 4
         codes = (low | high) - np.int8(32)

@@ -62,7 +62,7 @@ class Q4_0:  # noqa: N801 - the name llama.cpp gives this type
         return (pack_nibbles(_split_nibbles(blocks[..., 2:])), scale)
 
     def decode(self, planes: Sequence[NDArray[np.uint8]], in_features: int) -> NDArray[np.float32]:
-        """d * (q - 8)."""
+        """D * (q - 8)."""
         codes = unpack_nibbles(planes[0]).astype(np.float32)
         return _per_block(view(planes[1], "float16")) * (codes - np.float32(8))
 

@@ -1,8 +1,8 @@
 """Where the bytes of a matrix lie: pieces for the GPU, slices for the shards.
 
-A *piece* is what the GPU binds: a range of rows whose planes lie one after another in one buffer, at
-most 96 MiB (the default binding limit is 128 MiB). A *slice* is a range of rows of one piece that
-fits a shard file: the unit of download and hashing, recorded as `name#i`.
+A *piece* is what the GPU binds: a range of rows whose planes lie one after another in one buffer,
+at most 96 MiB (the default binding limit is 128 MiB). A *slice* is a range of rows of one piece
+that fits a shard file: the unit of download and hashing, recorded as `name#i`.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def plan_matrix(
     *,
     piece_nbytes: int = PIECE_NBYTES,
 ) -> Matrix:
-    """Cut a matrix [rows, in_features] into pieces of at most `piece_nbytes`, as equal as can be."""
+    """Cut a matrix [rows, in_features] into equal pieces of `piece_nbytes` or less."""
     rows, in_features = shape
     planes = storage.planes(in_features)
     row_nbytes = sum(plane.row_nbytes for plane in planes)

@@ -30,7 +30,7 @@ ZERO = 7  # 2 ** (bits - 1) - 1; code 15 is never used
 
 @dataclass(frozen=True, slots=True)
 class MlcGroup4:
-    """w = scale * (q - 7). `model_dtype` is the type of the arithmetic and, in MLC, of the scale."""
+    """w = scale * (q - 7); `model_dtype` is the type MLC does the arithmetic in."""
 
     name: str
     model_dtype: str

@@ -19,7 +19,7 @@ from webgemma.storage.layout import SHARD_NBYTES
 class Writable(Protocol):
     """A file open for writing bytes."""
 
-    def write(self, data: Any, /) -> int:  # noqa: ANN401 - any buffer
+    def write(self, data: Any, /) -> int:
         """Append bytes."""
 
 

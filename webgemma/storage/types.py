@@ -99,7 +99,7 @@ def pack_nibbles(codes: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
     As little-endian words this is MLC's order: element r of a word in bits 4r..4r+3.
     """
-    return codes[:, 0::2] | (codes[:, 1::2] << 4)
+    return codes[:, 0::2] | (codes[:, 1::2] << np.uint8(4))
 
 
 def unpack_nibbles(plane: NDArray[np.uint8]) -> NDArray[np.uint8]:

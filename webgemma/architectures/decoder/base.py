@@ -1,0 +1,104 @@
+"""A decoder under construction: its buffers, weights and finished program."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from webgemma.architectures.decoder.config import DecoderConfig
+from webgemma.architectures.lowered import Lowered
+from webgemma.architectures.weights import WeightPlan, adjacent_groups, all_rows, check_heads
+from webgemma.program.builder import ProgramBuilder, Scratch
+from webgemma.program.spec import Range
+from webgemma.storage.layout import Matrix
+
+GENERATED_RING = 64
+LOGITS_NBYTES = 32 << 20  # of one batch of rows that Session.logits reads back
+
+
+@dataclass(slots=True)
+class Decoder:
+    """A program under construction, with the buffers all layers share."""
+
+    config: DecoderConfig
+    plan: WeightPlan
+    builder: ProgramBuilder = field(default_factory=ProgramBuilder)
+
+    def __post_init__(self) -> None:
+        """Declare the buffers every decoder has."""
+        c, b = self.config, self.builder
+        check_heads(
+            self.plan.checkpoint.path, c.num_attention_heads, c.num_key_value_heads, c.head_dim
+        )
+        b.buffer("tokens", "input", 4 * c.prefill_chunk_size)
+        b.buffer("generated", "output", 4 * GENERATED_RING)
+        b.buffer("logits", "output", 4 * c.vocab_size * self.logits_chunk_size)
+        factors = [c.rope_theta ** (-2 * i / c.head_dim) for i in range(c.head_dim // 2)]
+        nbytes = f"context_window_size * {4 * c.head_dim}"  # f32 (cos, sin) per pair
+        b.buffer("rope", "table", nbytes, {"op": "cos_sin", "factors": factors})
+
+    @property
+    def logits_chunk_size(self) -> int:
+        """Rows of one call of phase `logits`."""
+        c = self.config
+        return max(1, min(c.prefill_chunk_size, LOGITS_NBYTES // (4 * c.vocab_size)))
+
+    def rows(self, name: str, columns: int) -> Scratch:
+        """A scratch tensor f32 [prefill_chunk_size, columns]."""
+        return self.builder.scratch(name, 4 * columns * self.config.prefill_chunk_size)
+
+    def row(self, name: str, columns: int) -> Scratch:
+        """A scratch tensor f32 [columns] of decode."""
+        return self.builder.scratch(name, 4 * columns)
+
+    @property
+    def x(self) -> Scratch:
+        """The residual stream f32 [prefill_chunk_size, hidden_size]; decode uses row 0."""
+        return self.rows("x", self.config.hidden_size)
+
+    def norm(self, name: str, ours: str, layer: int | None, add: float) -> Range:
+        """A norm's gain f32 [hidden_size]; Hugging Face stores gain - 1, GGUF the gain."""
+        tensor = self.plan.tensor(ours, (self.config.hidden_size,), layer)
+        self.plan.vector(name, tensor, add if self.plan.checkpoint.format != "gguf" else 0.0)
+        return self.builder.vector(name, self.config.hidden_size)
+
+    def matrix(
+        self,
+        name: str,
+        ours: tuple[str, ...],
+        rows: tuple[int, ...],
+        k: int,
+        layer: int,
+    ) -> list[tuple[tuple[int, ...], Matrix]]:
+        """Stack tensors into as few matrices as their types allow: [(indices of ours, matrix)]."""
+        tensors = tuple(self.plan.tensor(o, (n, k), layer) for o, n in zip(ours, rows, strict=True))
+        stacked = []
+        for group in adjacent_groups(self.plan, tensors):
+            suffix = "" if len(group) == len(ours) else "." + "_".join(ours[i] for i in group)
+            matrix = self.plan.matrix(name + suffix, tuple(all_rows(tensors[i]) for i in group))
+            self.builder.weights(matrix)
+            stacked.append((tuple(group), matrix))
+        return stacked
+
+    def tied_head(self) -> tuple[str, ...]:
+        """Names of a stored copy of the embedding, which a tied head does not need."""
+        return ("lm_head.weight",) if self.plan.checkpoint.format != "gguf" else ()
+
+    def finish(self, architecture: str) -> Lowered:
+        """The finished program, with its shaders and sources."""
+        c = self.config
+        program = self.builder.finish(
+            architecture=architecture,
+            prefill_chunk_size=c.prefill_chunk_size,
+            logits_chunk_size=self.logits_chunk_size,
+            vocab_size=c.vocab_size,
+            max_context_window_size=c.max_position_embeddings,
+            generated_ring_size=GENERATED_RING,
+            num_hidden_layers=c.num_hidden_layers,
+        )
+        per_layer = 2 * c.num_key_value_heads * c.head_dim * 4  # keys and values, f32
+        return Lowered(
+            program,
+            self.builder.shaders,
+            tuple(self.plan.sources),
+            per_layer * c.num_hidden_layers,
+        )

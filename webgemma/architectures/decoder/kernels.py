@@ -1,0 +1,119 @@
+"""The kernels all parts of a decoder use: matrix-vector, matrix product, norm."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from webgemma.architectures.decoder.base import Decoder
+from webgemma.errors import UnsupportedError
+from webgemma.program.builder import Bound, Launch
+from webgemma.program.spec import Range
+from webgemma.storage.layout import Matrix, Piece
+
+WORKGROUP = 64  # invocations of a matvec workgroup
+
+
+def matvec(
+    d: Decoder,
+    template: str,
+    matrix: Matrix,
+    piece: Piece,
+    extra: dict[str, Any],
+    constants: dict[str, int] | None = None,
+    mode: str = "",
+) -> Launch:
+    """A matrix-vector kernel over one piece of a matrix."""
+    lanes = matvec_lanes(matrix.in_features)
+    params = {
+        "storage": matrix.storage.name,
+        "planes": plane_words(matrix, piece),
+        "k": matrix.in_features,
+        "lanes": lanes,
+        "teams": WORKGROUP // lanes,
+        "norm": template != "matvec",
+        **extra,
+    }
+    name = f"{template}{mode}.{matrix.storage.name}.{piece.rows}x{matrix.in_features}"
+    return d.builder.kernel(template, name, params, constants)
+
+
+def matmul(
+    d: Decoder,
+    matrix: Matrix,
+    piece: Piece,
+    mode: str,
+    *,
+    y_stride: int,
+    y_start: int,
+    label: str,
+    x: Bound,
+    y: Bound,
+    phase: str = "prefill",
+    softcap: float = 0.0,
+) -> None:
+    """Append Y = X W^T for a chunk of tokens, one piece of W."""
+    n = piece.rows // 2 if mode == "geglu" else piece.rows
+    params = {
+        "storage": matrix.storage.name,
+        "planes": plane_words(matrix, piece),
+        "n": n,
+        "k": matrix.in_features,
+        "mode": mode,
+        "y_stride": y_stride,
+        "softcap": softcap,
+    }
+    name = f"matmul_{mode}.{matrix.storage.name}.{piece.rows}x{matrix.in_features}"
+    launch = d.builder.kernel("matmul", name, params, {"Y_START": y_start})
+    tile = 32 if mode == "geglu" else 64
+    dispatch = (-(-n // tile), "ceil_div(num_tokens, 32)", 1)
+    bound: dict[str, Bound] = {
+        "state": Range("state"),
+        "w": Range(piece.buffer),
+        "x": x,
+        "y": y,
+    }
+    d.builder.step(phase, label, launch, bound, dispatch)
+
+
+def rms_norm(
+    d: Decoder, phase: str, label: str, mode: str, *, x: Bound, gain: Range, y: Bound
+) -> None:
+    """Append a norm over rows: written, added to y, or of the rows `logits` asks for."""
+    c = d.config
+    params = {"k": c.hidden_size, "eps": c.rms_norm_eps, "mode": mode}
+    launch = d.builder.kernel("rms_norm", f"rms_norm_{mode}.{c.hidden_size}", params)
+    bound: dict[str, Bound] = {"x": x, "gain": gain, "y": y}
+    if mode == "logits":
+        bound["state"] = Range("state")
+    rows = 1 if phase == "decode" else "num_tokens"
+    d.builder.step(phase, label, launch, bound, (rows, 1, 1))
+
+
+def matvec_lanes(in_features: int) -> int:
+    """Invocations that share a row: a power of two, no more than there are groups of 32."""
+    groups = in_features // 32
+    most = 64 if groups >= 256 else 32
+    return min(most, 1 << (groups.bit_length() - 1))
+
+
+def plane_words(matrix: Matrix, piece: Piece) -> dict[str, int]:
+    """Plane name -> its first u32 word in the piece."""
+    return {
+        plane.name: offset // 4
+        for plane, offset in zip(matrix.planes, piece.plane_offsets, strict=True)
+    }
+
+
+def only_piece(matrix: Matrix) -> Piece:
+    """The one piece of a matrix that fits a binding.
+
+    Raises:
+        UnsupportedError: it does not fit: only embeddings are served in several pieces.
+    """
+    if len(matrix.pieces) > 1:
+        msg = (
+            f"{matrix.name}: {matrix.nbytes:,} bytes as {matrix.storage.name}, expected at most "
+            "96 MiB for a matrix of a layer. Choose a smaller --quantization."
+        )
+        raise UnsupportedError(msg)
+    return matrix.pieces[0]
