@@ -75,7 +75,7 @@ export interface Manifest {
     temperature?: number;
     prompts?: string[];
   };
-  chat: object | null;
+  chat: ChatData | null;
   files: Record<string, FileEntry>;
 }
 
@@ -184,3 +184,17 @@ export interface ChatCompletion {
 
 /** What a running completion reports, piece by piece. */
 export type CompletionEvent = { text: string } | { finish_reason: FinishReason; usage: Usage };
+
+/** What stands around the messages of one role (docs/chat.md). */
+export interface ChatRole {
+  prefix: string;
+  suffix: string;
+  trim: boolean;
+}
+
+/** A chat template as data: the "chat" of webgemma.json. */
+export interface ChatData {
+  prefix: string;
+  roles: { user: ChatRole; assistant: ChatRole; system: ChatRole };
+  generation_prefix: string;
+}

@@ -50,21 +50,21 @@ def _restore_user_defined(vocabulary: Vocabulary) -> Vocabulary:
     """Give back the type user-defined to the pieces that lost it on their way into the file.
 
     The sentencepiece API does not tell user-defined pieces from normal ones, so converters write
-    them as normal. They keep their score 0, which a trained piece cannot have: the trainer numbers
-    its pieces 0, -1, -2, ... and writes the first score as -0.0. The trainer also writes all its
-    fixed pieces before the trained ones, the byte pieces last. So of the normal pieces with
-    score 0, runs of whitespace are user-defined wherever they stand, others if they stand before
-    the bytes.
+    them as normal. They keep their score 0, which no trained piece has but the first: the trainer
+    numbers its pieces 0, -1, -2, ... and writes them right after the byte pieces. That first one is
+    told by its place, and by its score being -0.0 where the file kept the sign. Without byte pieces
+    to go by, only runs of whitespace are restored.
 
     Newer converters write the spaces of user-defined pieces as plain spaces; they become U+2581.
     Source: llama.cpp convert_hf_to_gguf.py, "pre-normalize user-defined spaces".
     """
-    first_byte = vocabulary.types.index(BYTE) if BYTE in vocabulary.types else 0
     pieces, types = list(vocabulary.pieces), list(vocabulary.types)
+    first_trained = len(types) - types[::-1].index(BYTE) if BYTE in types else None
     for index, piece in enumerate(pieces):
-        is_zero = vocabulary.scores[index] == 0 and types[index] == NORMAL
-        is_trained = math.copysign(1, vocabulary.scores[index]) < 0
-        if is_zero and (_WHITESPACE.issuperset(piece) or (index < first_byte and not is_trained)):
+        score = vocabulary.scores[index]
+        is_trained = first_trained in (None, index) or math.copysign(1, score) < 0
+        is_fixed = not is_trained or _WHITESPACE.issuperset(piece)
+        if score == 0 and types[index] == NORMAL and is_fixed:
             types[index] = USER_DEFINED
         if types[index] == USER_DEFINED:
             pieces[index] = piece.replace(" ", "\u2581")

@@ -1,0 +1,116 @@
+"""Turn a jinja2 chat template into data: prefix, role and suffix pieces, proven on examples."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from webgemma.chat.derive import ADVICE, derive_chat
+from webgemma.chat.render import ChatData, Role
+from webgemma.chat.sandbox import MAX_TEMPLATE_NBYTES
+from webgemma.errors import ConfigError
+from webgemma.tokenizer import Tokenizer
+
+KNOWN_TEMPLATES = frozenset(
+    {
+        # Gemma 1 and Gemma 2, tokenizer_config.json of the instruction-tuned models.
+        "ecd6ae513fe103f0eb62e8ab5bfa8d0fe45c1074fa398b089c93a7e70c15cfd6",
+        # The same with \n instead of line breaks in its strings.
+        "1e51d5c0fec2f83da1953fb850b7b532b7da02d0dc35f9201e671e0b9a35a123",
+    }
+)
+"""SHA-256 of the UTF-8 text of templates that `gemma_chat` stands for."""
+
+_TURN_MARKERS = ("<start_of_turn>", "<end_of_turn>")
+
+
+def chat_data(
+    template: str | None,
+    tokenizer: Tokenizer,
+    *,
+    option: str | None = None,
+    bos_token_id: int | None = None,
+    eos_token_id: int | None = None,
+    add_bos: bool = False,
+) -> ChatData | None:
+    """Make the "chat" of webgemma.json.
+
+    Args:
+        template: the jinja2 template that came with the model, if any.
+        tokenizer: the model's.
+        option: `--chat-template`: "gemma", "none" or the path of a jinja file; it replaces
+            `template`.
+        bos_token_id: what `{{ bos_token }}` stands for; absent, nothing.
+        eos_token_id: what `{{ eos_token }}` stands for; absent, nothing.
+        add_bos: the model wants BOS first, even where the template leaves it to the tokenizer.
+
+    Returns:
+        The template as data; None for a model without one.
+
+    Raises:
+        ConfigError: `option` names no template, or one that the vocabulary has no tokens for.
+        UnsupportedError: the template cannot be reduced to pieces; says where it differs.
+    """
+    bos = "" if bos_token_id is None else tokenizer.piece(bos_token_id)
+    eos = "" if eos_token_id is None else tokenizer.piece(eos_token_id)
+    if option == "none":
+        return None
+    if option == "gemma":
+        return gemma_chat(tokenizer, bos)
+    if option is not None:
+        template = _read_template(Path(option))
+    if template is None:
+        return None
+    if hashlib.sha256(template.encode("utf-8", "replace")).hexdigest() in KNOWN_TEMPLATES:
+        return gemma_chat(tokenizer, bos)
+    chat = derive_chat(template, tokenizer, bos=bos, eos=eos)
+    return _with_bos(chat, bos) if add_bos else chat
+
+
+def gemma_chat(tokenizer: Tokenizer, bos: str) -> ChatData:
+    """Give the template of Gemma 1 and Gemma 2.
+
+    Google's own refuses system messages; here one goes before the first message of the user,
+    followed by an empty line, as in Gemma 3's template and in llama.cpp.
+
+    Raises:
+        ConfigError: the vocabulary has no turn markers: this is no chat model of Gemma's.
+    """
+    for marker in _TURN_MARKERS:
+        if tokenizer.token_id(marker) not in tokenizer.control_token_ids:
+            raise ConfigError(
+                f"chat template 'gemma': the vocabulary has no control token {marker!r}. {ADVICE}"
+            )
+    start, end = (f"<start_of_turn>{role}\n" for role in ("user", "model"))
+    user: Role = {"prefix": start, "suffix": "<end_of_turn>\n", "trim": True}
+    return {
+        "prefix": bos,
+        "roles": {
+            "user": user,
+            "assistant": {**user, "prefix": end},
+            "system": {"prefix": bos + start, "suffix": "\n\n", "trim": True},
+        },
+        "generation_prefix": end,
+    }
+
+
+def _with_bos(chat: ChatData, bos: str) -> ChatData:
+    """Put BOS first where the template has not."""
+    system = chat["roles"]["system"]
+    if not chat["prefix"].startswith(bos):
+        chat = {**chat, "prefix": bos + chat["prefix"]}
+    if not system["prefix"].startswith(bos):
+        system = {**system, "prefix": bos + system["prefix"]}
+    return {**chat, "roles": {**chat["roles"], "system": system}}
+
+
+def _read_template(path: Path) -> str:
+    """Read the jinja file that --chat-template names."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_TEMPLATE_NBYTES + 1)
+        return content.decode()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(
+            f"--chat-template {path}: {error}. Give 'gemma', 'none', or a jinja file in UTF-8."
+        ) from error
