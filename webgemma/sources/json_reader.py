@@ -1,0 +1,126 @@
+"""JSON from files that nobody vouches for: bounded in size, depth and number of values."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from pathlib import Path
+from typing import Any
+
+from webgemma.sources.files import broken, read_small, shown
+
+MAX_JSON_NBYTES = 16 << 20
+MAX_DEPTH = 32
+MAX_VALUES = 2_000_000
+"""Ten per tensor for MAX_TENSORS tensors, and as much again: well under 500 MB as objects."""
+
+# A string (or what is left of one without an end, so that the scan stays linear), or a character
+# that opens, closes or continues an array or object.
+_TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)|[\[{]|[\]}]|,', re.DOTALL)
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+
+
+def read_json_object(path: Path, most: int = MAX_JSON_NBYTES) -> dict[str, Any]:
+    """Read a file that holds one JSON object.
+
+    Raises:
+        FormatError: it is too large, not JSON, or not an object.
+        ConfigError: it cannot be read.
+    """
+    return parse_json_object(str(path), read_small(path, most))
+
+
+def parse_json_object(where: str, data: bytes, offset: int = 0) -> dict[str, Any]:
+    """Parse one JSON object.
+
+    Args:
+        where: the file, for messages.
+        data: UTF-8.
+        offset: where `data` lies in the file.
+
+    Raises:
+        FormatError: not UTF-8, not JSON, a key twice, NaN or infinity, half a surrogate pair,
+            nested too deeply, or too many values.
+    """
+    _check_structure(where, data, offset)
+    try:
+        value = json.loads(
+            data.decode(),
+            object_pairs_hook=_unique,
+            parse_constant=_refuse_constant,
+            parse_float=_finite,
+        )
+        if _SURROGATE.search(data):
+            _check_text(value)
+    except UnicodeDecodeError as error:
+        got = f"the byte 0x{data[error.start]:02x}"
+        raise broken(where, "", got, "UTF-8", at=offset + error.start) from error
+    except json.JSONDecodeError as error:
+        at = offset + len(error.doc[: error.pos].encode())
+        reason = error.msg[:1].lower() + error.msg[1:]
+        raise broken(where, "", f"no JSON ({reason})", "JSON", at=at) from error
+    except ValueError as error:
+        raise broken(where, "", str(error), "plain JSON") from error
+    if not isinstance(value, dict):
+        raise broken(where, "", f"a JSON {type(value).__name__}", "a JSON object", at=offset)
+    return value
+
+
+def _check_structure(where: str, data: bytes, offset: int) -> None:
+    """Bound depth and number of values before any of them is made."""
+    depth = values = 0
+    for match in _TOKEN.finditer(data):
+        token = data[match.start()]
+        if token in b"[{":
+            depth += 1
+        elif token in b"]}":
+            depth -= 1
+        values += token != 0x22  # a quote: the key or value is counted by its comma or bracket
+        if depth > MAX_DEPTH or values > MAX_VALUES:
+            got, most = ("values", MAX_VALUES) if depth <= MAX_DEPTH else ("levels", MAX_DEPTH)
+            at = offset + match.start()
+            raise broken(where, "", f"more than {most:,} JSON {got}", f"at most {most:,}", at=at)
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) == len(pairs):
+        return found
+    seen: set[str] = set()
+    for key, _ in pairs:
+        if key in seen:
+            raise _RefusedError(f"the key {shown(key)} twice")
+        seen.add(key)
+    raise AssertionError("unreachable: fewer keys than pairs means that one is there twice")
+
+
+def _refuse_constant(text: str) -> float:
+    raise _RefusedError(f"the number {text}")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if math.isinf(value):
+        raise _RefusedError(f"the number {text[:40]}")
+    return value
+
+
+def _check_text(value: object) -> None:
+    """Refuse half a surrogate pair: it cannot be written to any file."""
+    if isinstance(value, str):
+        try:
+            value.encode()
+        except UnicodeEncodeError as error:
+            raise _RefusedError("half a surrogate pair") from error
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            _check_text(key)
+            _check_text(item)
+    elif isinstance(value, list):
+        for item in value:
+            _check_text(item)
+
+
+class _RefusedError(ValueError):
+    """What a hook of the JSON parser refuses; becomes a FormatError with the file's name."""
