@@ -24,7 +24,7 @@ from webgemma.site import ModelWriter, SiteWriter
 from webgemma.sources import open_checkpoint
 from webgemma.storage.registry import check_quantization
 from webgemma.storage.shards import ShardWriter
-from webgemma.tokenizer import Tokenizer, make_tokenizer_json, stop_token_ids
+from webgemma.tokenizer import Tokenizer, make_tokenizer_json, special_tokens
 from webgemma.version import __version__
 
 DEFAULT_CONTEXT = 4096
@@ -126,7 +126,12 @@ def write_model(
     tokenizer_json = make_tokenizer_json(checkpoint.tokenizer)
     tokenizer = Tokenizer.from_json(tokenizer_json)
     check_vocabulary(checkpoint, tokenizer.vocab_size, lowered.program.vocab_size)
-    chat = chat_data(options.chat_template or checkpoint.chat_template, tokenizer)
+    chat = chat_data(
+        checkpoint.chat_template,
+        tokenizer,
+        special=special_tokens(checkpoint, tokenizer),
+        option=options.chat_template,
+    )
     manifest = describe(checkpoint, lowered, tokenizer, options)
     model = site.model(manifest["id"], name=manifest["name"])
     manifest["source"]["sha256"] = hash_files(checkpoint.files, options.progress)
@@ -205,15 +210,10 @@ def describe(
 
 def generation(checkpoint: Checkpoint, tokenizer: Tokenizer) -> dict[str, Any]:
     """Which tokens begin and end a text, and the model's own sampling defaults."""
-    keys = checkpoint.tokenizer.gguf or {}
-    bos = keys.get("tokenizer.ggml.bos_token_id")
-    if not keys:
-        bos = checkpoint.generation_config.get("bos_token_id")
-        bos = checkpoint.metadata.get("bos_token_id") if bos is None else bos
-    add_bos = keys.get("tokenizer.ggml.add_bos_token", True) if keys else True
+    special = special_tokens(checkpoint, tokenizer)
     settings: dict[str, Any] = {
-        "bos_token_id": bos if add_bos else None,
-        "stop_token_ids": stop_token_ids(checkpoint, tokenizer),
+        "bos_token_id": special.bos_token_id if special.add_bos else None,
+        "stop_token_ids": special.stop_token_ids,
     }
     temperature = checkpoint.generation_config.get("temperature")
     if isinstance(temperature, int | float):

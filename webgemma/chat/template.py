@@ -9,7 +9,7 @@ from webgemma.chat.derive import ADVICE, derive_chat
 from webgemma.chat.render import ChatData, Role
 from webgemma.chat.sandbox import MAX_TEMPLATE_NBYTES
 from webgemma.errors import ConfigError
-from webgemma.tokenizer import Tokenizer
+from webgemma.tokenizer import SpecialTokens, Tokenizer
 
 KNOWN_TEMPLATES = frozenset(
     {
@@ -28,21 +28,18 @@ def chat_data(
     template: str | None,
     tokenizer: Tokenizer,
     *,
+    special: SpecialTokens,
     option: str | None = None,
-    bos_token_id: int | None = None,
-    eos_token_id: int | None = None,
-    add_bos: bool = False,
 ) -> ChatData | None:
     """Make the "chat" of webgemma.json.
 
     Args:
         template: the jinja2 template that came with the model, if any.
         tokenizer: the model's.
+        special: what `special_tokens` found. A model that wants BOS gets it, also where its
+            template leaves it to the tokenizer.
         option: `--chat-template`: "gemma", "none" or the path of a jinja file; it replaces
             `template`.
-        bos_token_id: what `{{ bos_token }}` stands for; absent, nothing.
-        eos_token_id: what `{{ eos_token }}` stands for; absent, nothing.
-        add_bos: the model wants BOS first, even where the template leaves it to the tokenizer.
 
     Returns:
         The template as data; None for a model without one.
@@ -51,8 +48,8 @@ def chat_data(
         ConfigError: `option` names no template, or one that the vocabulary has no tokens for.
         UnsupportedError: the template cannot be reduced to pieces; says where it differs.
     """
-    bos = "" if bos_token_id is None else tokenizer.piece(bos_token_id)
-    eos = "" if eos_token_id is None else tokenizer.piece(eos_token_id)
+    bos = "" if special.bos_token_id is None else tokenizer.piece(special.bos_token_id)
+    eos = "" if special.eos_token_id is None else tokenizer.piece(special.eos_token_id)
     if option == "none":
         return None
     if option == "gemma":
@@ -64,7 +61,7 @@ def chat_data(
     if hashlib.sha256(template.encode("utf-8", "replace")).hexdigest() in KNOWN_TEMPLATES:
         return gemma_chat(tokenizer, bos)
     chat = derive_chat(template, tokenizer, bos=bos, eos=eos)
-    return _with_bos(chat, bos) if add_bos else chat
+    return _with_bos(chat, bos) if special.add_bos else chat
 
 
 def gemma_chat(tokenizer: Tokenizer, bos: str) -> ChatData:

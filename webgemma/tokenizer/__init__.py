@@ -4,6 +4,13 @@ from __future__ import annotations
 
 from webgemma.tokenizer.convert import make_tokenizer_json
 from webgemma.tokenizer.encode import StreamDecoder, Tokenizer
-from webgemma.tokenizer.stop import stop_token_ids
+from webgemma.tokenizer.special import SpecialTokens, special_tokens, stop_token_ids
 
-__all__ = ["StreamDecoder", "Tokenizer", "make_tokenizer_json", "stop_token_ids"]
+__all__ = [
+    "SpecialTokens",
+    "StreamDecoder",
+    "Tokenizer",
+    "make_tokenizer_json",
+    "special_tokens",
+    "stop_token_ids",
+]

@@ -8,17 +8,18 @@ from typing import Any
 
 from webgemma.checkpoint import TokenizerSource
 from webgemma.errors import FormatError
+from webgemma.tokenizer.added import add_tokens
 from webgemma.tokenizer.document import make_added_token, make_document
 from webgemma.tokenizer.gguf import read_gguf_vocabulary
 from webgemma.tokenizer.hugging_face import read_tokenizer_json
 from webgemma.tokenizer.pieces import (
     BYTE,
+    CONTROL,
     NORMAL,
     UNKNOWN,
     UNUSED,
     USER_DEFINED,
     Vocabulary,
-    control_pieces,
 )
 from webgemma.tokenizer.sentencepiece import read_sentencepiece
 
@@ -48,18 +49,21 @@ def make_tokenizer_json(source: TokenizerSource) -> bytes:
 
 def to_document(vocabulary: Vocabulary, config: Mapping[str, Any]) -> dict[str, Any]:
     """Express a scored vocabulary as a BPE tokenizer with user-defined and control tokens."""
+    vocabulary = add_tokens(vocabulary, config)
     pieces, types = vocabulary.pieces, vocabulary.types
-    control = control_pieces(vocabulary, config)
     return make_document(
         {piece: index for index, piece in enumerate(pieces)},
-        [f"{left} {right}" for left, right in find_merges(vocabulary, control)],
+        [f"{left} {right}" for left, right in find_merges(vocabulary)],
         [
             # User-defined pieces are looked for after spaces have become U+2581.
             make_added_token(
-                index, piece, is_control=piece in control, is_normalized=piece not in control
+                index,
+                piece,
+                is_control=types[index] != USER_DEFINED,
+                is_normalized=types[index] == USER_DEFINED,
             )
             for index, piece in enumerate(pieces)
-            if piece in control or types[index] == USER_DEFINED
+            if types[index] in (CONTROL, UNKNOWN, USER_DEFINED)
         ],
         unk_token=pieces[types.index(UNKNOWN)],
         byte_fallback=BYTE in types,
@@ -68,7 +72,7 @@ def to_document(vocabulary: Vocabulary, config: Mapping[str, Any]) -> dict[str, 
     )
 
 
-def find_merges(vocabulary: Vocabulary, control: frozenset[str]) -> Iterator[tuple[str, str]]:
+def find_merges(vocabulary: Vocabulary) -> Iterator[tuple[str, str]]:
     """List every pair whose concatenation is a piece, best piece first.
 
     sentencepiece joins the adjacent pair whose joined piece has the highest score, and of several
@@ -82,9 +86,7 @@ def find_merges(vocabulary: Vocabulary, control: frozenset[str]) -> Iterator[tup
     parts = {
         piece
         for piece, kind in zip(pieces, types, strict=True)
-        if piece not in control
-        and " " not in piece
-        and (kind == NORMAL or (kind == UNUSED and len(piece) == 1))
+        if " " not in piece and (kind == NORMAL or (kind == UNUSED and len(piece) == 1))
     }
     whole = [
         index

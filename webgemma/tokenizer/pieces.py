@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from webgemma.errors import FormatError
 
@@ -116,22 +114,3 @@ def _check_bytes(where: str, pieces: tuple[str, ...], types: tuple[int, ...]) ->
             found.add(piece)
     if found and len(found) != 256:
         raise FormatError(f"{where}: got {len(found)} byte pieces, expected none or all 256.")
-
-
-def control_pieces(vocabulary: Vocabulary, config: Mapping[str, Any]) -> frozenset[str]:
-    """Name the pieces that only a chat template, and never a text, may produce.
-
-    Args:
-        vocabulary: the pieces.
-        config: tokenizer_config.json, whose `added_tokens_decoder` marks special tokens, or empty.
-    """
-    special = set(TURN_MARKERS)
-    added = config.get("added_tokens_decoder")
-    for entry in added.values() if isinstance(added, Mapping) else ():
-        if isinstance(entry, Mapping) and entry.get("special") is True:
-            special.add(str(entry.get("content")))
-    return frozenset(
-        piece
-        for piece, kind in zip(vocabulary.pieces, vocabulary.types, strict=True)
-        if kind in (CONTROL, UNKNOWN) or (kind != BYTE and piece in special)
-    )
