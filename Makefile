@@ -30,7 +30,7 @@ demo: $(BASIC) ## Build the site of the built-in model, serve it, print the addr
 test: $(TESTS) ## Run all tests: of the JavaScript by node, of the rest by pytest.
 	@.ci/setup.sh system
 	@.ci/setup.sh node
-	node --test web/tests/
+	node --test web/tests/*.test.js
 	$(BIN)/pytest -n $(WORKERS) $(PYTEST)
 
 check: $(TESTS) $(MODULES) ## Check style and types, in Python and JavaScript.

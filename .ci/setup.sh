@@ -67,7 +67,7 @@ has_browser() {
 
 has_node() {
     command -v npm >/dev/null && command -v node >/dev/null &&
-        node -e 'process.exit(process.versions.node.split(".")[0] < 20)'
+        node -e 'process.exit(Number(process.versions.node.split(".")[0]) >= 20 ? 0 : 1)'
 }
 
 setup_node() {
