@@ -1,0 +1,176 @@
+"""Make a GGUF file with every tensor of a listing, filled with seeded random, sane values.
+
+    python -m tests.support.seeded_gguf LISTING.json OUT.gguf [--layers N] [--seed N]
+
+A listing is `{"metadata": {key: text}, "tensors": [{"name", "type", "shape"}]}`, shapes in GGUF's
+order. The file is streamed, so a big one needs little memory.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from gguf import GGML_QUANT_SIZES, GGMLQuantizationType, GGUFWriter
+from numpy.typing import NDArray
+
+from tests.support.make_gguf import add_metadata
+from tests.support.vocabulary import make_vocabulary
+
+CHUNK_NBYTES = 16 << 20
+ALIGNMENT = 32
+FILE_TYPES = {"F16": 1, "Q4_1": 3}  # Source: llama.h, enum llama_ftype
+Fill = Callable[[np.random.Generator, int, int], NDArray[np.uint8]]
+"""(generator, number of blocks, in_features) -> blocks [n, bytes per block]."""
+
+
+def fill_f32(rng: np.random.Generator, count: int, in_features: int) -> NDArray[np.uint8]:
+    """Norm gains near 1."""
+    values = 1 + 0.1 * rng.standard_normal((count, 1), np.float32)
+    return values.astype("<f4").view(np.uint8)
+
+
+def fill_f16(rng: np.random.Generator, count: int, in_features: int) -> NDArray[np.uint8]:
+    """Weights of standard deviation 1/sqrt(in_features)."""
+    values = rng.standard_normal((count, 1), np.float32) / math.sqrt(in_features)
+    return values.astype("<f2").view(np.uint8)
+
+
+def fill_q4_1(rng: np.random.Generator, count: int, in_features: int) -> NDArray[np.uint8]:
+    """Blocks of d f16, m f16, 32 codes of 4 bits; the weight is d q + m."""
+    blocks = _random_bytes(rng, count, 20)
+    # A uniform code 0 .. 15 has a mean of 7.5 and a standard deviation of 4.61.
+    scale = _scales(rng, count, 1 / (4.61 * math.sqrt(in_features)))
+    blocks[:, 0:2] = scale.view(np.uint8)
+    blocks[:, 2:4] = (-7.5 * scale.astype(np.float32)).astype("<f2").view(np.uint8)
+    return blocks
+
+
+def fill_q6_k(rng: np.random.Generator, count: int, in_features: int) -> NDArray[np.uint8]:
+    """Blocks of 256 codes of 6 bits, 16 scales i8, d f16; the weight is d s (q - 32)."""
+    blocks = _random_bytes(rng, count, 210)
+    # A uniform code has a standard deviation of 18.5; scales 8 .. 15 are 11.5 on average.
+    blocks[:, 192:208] = blocks[:, 192:208] % 8 + 8
+    scale = _scales(rng, count, 1 / (18.5 * 11.7 * math.sqrt(in_features)))
+    blocks[:, 208:210] = scale.view(np.uint8)
+    return blocks
+
+
+FILLS: dict[str, Fill] = {"F32": fill_f32, "F16": fill_f16, "Q4_1": fill_q4_1, "Q6_K": fill_q6_k}
+
+
+def write_seeded_gguf(
+    listing: dict[str, Any], out: Path, *, layers: int | None = None, seed: int = 0
+) -> Path:
+    """Write the file.
+
+    Args:
+        listing: the parsed listing.
+        out: where.
+        layers: keep only the first layers.
+        seed: of everything that is random.
+    """
+    architecture = listing["metadata"]["general.architecture"]
+    tensors = [t for t in listing["tensors"] if _layer(t["name"]) < (layers or math.inf)]
+    metadata = _metadata(listing)
+    if layers is not None:
+        metadata[f"{architecture}.block_count"] = layers
+    vocab_size = next(t["shape"][1] for t in tensors if t["name"] == "token_embd.weight")
+    vocabulary = make_vocabulary(vocab_size, seed)
+    metadata["tokenizer.ggml.tokens"] = vocabulary.tokens
+    metadata["tokenizer.ggml.scores"] = vocabulary.scores
+    metadata["tokenizer.ggml.token_type"] = vocabulary.types
+    _write_head(out, architecture, metadata, tensors)
+    rng = np.random.Generator(np.random.SFC64(seed))
+    with out.open("ab") as file:
+        for tensor in tensors:
+            file.write(bytes(-file.tell() % ALIGNMENT))
+            for chunk in _chunks(rng, tensor["type"], tensor["shape"]):
+                file.write(chunk.data)
+        file.write(bytes(-file.tell() % ALIGNMENT))
+    return out
+
+
+def _write_head(
+    out: Path, architecture: str, metadata: dict[str, Any], tensors: list[dict[str, Any]]
+) -> None:
+    writer = GGUFWriter(out, architecture)
+    add_metadata(writer, metadata)
+    for tensor in tensors:
+        kind = GGMLQuantizationType[tensor["type"]]
+        block_size, block_nbytes = GGML_QUANT_SIZES[kind]
+        inner, *outer = tensor["shape"]
+        row_nbytes = inner // block_size * block_nbytes
+        # For uint8 data gguf-py takes the shape in bytes, outermost first.
+        shape = [*reversed(outer), row_nbytes]
+        dtype = np.dtype(np.uint8)
+        writer.add_tensor_info(tensor["name"], shape, dtype, math.prod(shape), raw_dtype=kind)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_ti_data_to_file()
+    writer.close()
+
+
+def _metadata(listing: dict[str, Any]) -> dict[str, Any]:
+    """The listing's keys with values of their types; without arrays and the architecture."""
+    found: dict[str, Any] = {}
+    for key, text in listing["metadata"].items():
+        if key == "general.architecture" or text.startswith("["):
+            continue
+        if key == "general.file_type":
+            found[key] = FILE_TYPES[text] if text in FILE_TYPES else int(text)
+        elif text in ("true", "false"):
+            found[key] = text == "true"
+        elif text.isdecimal():
+            found[key] = int(text)
+        else:
+            found[key] = float(text) if key.endswith("epsilon") else text
+    return found
+
+
+def _chunks(rng: np.random.Generator, kind: str, shape: list[int]) -> Iterator[NDArray[np.uint8]]:
+    """The bytes of one tensor, some MiB at a time."""
+    block_size, block_nbytes = GGML_QUANT_SIZES[GGMLQuantizationType[kind]]
+    left = math.prod(shape) // block_size
+    while left:
+        count = min(left, CHUNK_NBYTES // block_nbytes)
+        yield np.ascontiguousarray(FILLS[kind](rng, count, shape[0]))
+        left -= count
+
+
+def _random_bytes(rng: np.random.Generator, count: int, nbytes: int) -> NDArray[np.uint8]:
+    """[count, nbytes], writable."""
+    words = rng.integers(0, 1 << 64, -(-count * nbytes // 8), np.uint64)
+    return words.view(np.uint8)[: count * nbytes].reshape(count, nbytes)
+
+
+def _scales(rng: np.random.Generator, count: int, mean: float) -> NDArray[np.float16]:
+    """[count, 1] f16 scales within a fifth of their mean."""
+    return (mean * rng.uniform(0.8, 1.2, (count, 1))).astype("<f2")
+
+
+def _layer(name: str) -> int:
+    match = re.match(r"blk\.(\d+)\.", name)
+    return int(match[1]) if match else -1
+
+
+def main() -> None:
+    """Parse the arguments and write the file."""
+    parser = argparse.ArgumentParser(description="Make a GGUF of seeded random weights.")
+    parser.add_argument("listing", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--layers", type=int)
+    parser.add_argument("--seed", type=int, default=0)
+    args = parser.parse_args()
+    listing = json.loads(args.listing.read_text())
+    write_seeded_gguf(listing, args.out, layers=args.layers, seed=args.seed)
+
+
+if __name__ == "__main__":
+    main()
