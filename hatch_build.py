@@ -59,7 +59,7 @@ PACKAGES = (
     ),
 )
 
-WEB_FILES = ("index.html", "app", "runtime", "vendor", "sw.js", "manifest.webmanifest")
+WEB_FILES = ("index.html", "app", "runtime", "vendor", "manifest.webmanifest")
 """What of web/ goes into the wheel; its tests and tool settings stay behind."""
 
 

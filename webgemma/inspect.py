@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sized
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,8 @@ from webgemma.table import format_table
 
 LONGEST_VALUE = 72
 """Characters of a metadata value that are shown."""
+MOST_VALUES = 8
+"""A list with more is shown by its length."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +90,7 @@ def _manifest_sections(manifest: Mapping[str, Any]) -> tuple[tuple[str, str], ..
         header=("type", "matrices", "bytes"),
         right=(1, 2),
     )
-    shards = f"{weights['num_shards']} shards, {format_bytes(weights['nbytes'])}"
+    shards = f"{format_bytes(weights['nbytes'])}, shards: {weights['num_shards']}"
     return (
         ("Model", format_table(model)),
         (f"Storage ({shards})", storage),
@@ -222,7 +224,7 @@ def describe_source(path: Path) -> Facts:
 
 def _shorten(value: object) -> str:
     """Return a metadata value on one line of bounded length."""
-    if isinstance(value, list | tuple) and len(value) > 8:
+    if isinstance(value, Sized) and not isinstance(value, str | bytes) and len(value) > MOST_VALUES:
         return f"[{len(value)} values]"
     text = " ".join(str(value).split())
     text = "".join(c if c.isprintable() else "?" for c in text)

@@ -1,6 +1,6 @@
 """Where things lie in a site folder, and reading what was written there.
 
-    index.html  app/  webgemma/  vendor/  sw.js  manifest.webmanifest  _headers  .nojekyll
+    index.html  app/  webgemma/  vendor/  manifest.webmanifest  _headers  .nojekyll
     models/index.json
     models/<id>/webgemma.json  program.json  shaders/  tokenizer.json  weights-<hash>/  ...
 

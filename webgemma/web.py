@@ -14,7 +14,6 @@ WEB_PARTS = {
     "app": "app",
     "runtime": "webgemma",
     "vendor": "vendor",
-    "sw.js": "sw.js",
     "manifest.webmanifest": "manifest.webmanifest",
 }
 """Path in web/ -> path in the site."""
@@ -28,13 +27,11 @@ def copy_web(folder: Path) -> None:
     """
     web = data_folder("web")
     for source, target in WEB_PARTS.items():
-        if not (web / source).exists() and source in ("runtime", "vendor"):
+        if not (web / source).exists():
             raise WebGemmaError(
                 f"webgemma is not completely installed: got no {web / source}. "
                 "In a checkout run: make vendor"
             )
-        if not (web / source).exists():
-            continue
         if (web / source).is_dir():
             shutil.copytree(
                 web / source,

@@ -110,7 +110,7 @@ def _describe(report: SiteReport) -> str:
             ("model", f"{report.name} ({report.model_id})"),
             ("parameters", f"{report.num_parameters:,}"),
             ("source", format_bytes(report.source_nbytes)),
-            ("weights", f"{format_bytes(report.weights_nbytes)} in {report.num_shards} shards"),
+            ("weights", f"{format_bytes(report.weights_nbytes)}, shards: {report.num_shards}"),
             ("storage", storage),
             ("files", f"{report.num_files}"),
             ("took", f"{report.duration_s:.1f} s"),

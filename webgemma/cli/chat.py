@@ -33,8 +33,20 @@ def typed_lines() -> Iterator[str]:
             return
 
 
-def chat(lines: Iterable[str], answer: Callable[[Messages], Generation]) -> None:
-    """Answer each line in the light of those before it, until /quit or the last line."""
+def chat(
+    lines: Iterable[str],
+    answer: Callable[[str | Messages], Generation],
+    *,
+    remembers: bool = True,
+) -> None:
+    """Answer each line, until /quit or the last line.
+
+    Args:
+        lines: What the user types.
+        answer: Makes the model's answer, to one text or to a conversation.
+        remembers: Answer in the light of what was said before; a model without a chat template
+            continues each line on its own.
+    """
     messages: Messages = []
     for line in lines:
         text = line.strip()
@@ -42,11 +54,15 @@ def chat(lines: Iterable[str], answer: Callable[[Messages], Generation]) -> None
             return
         if text == "/new":
             messages = []
+        elif text and not remembers:
+            print_pieces(answer(text))
         elif text:
             messages = _exchange(messages, text, answer)
 
 
-def _exchange(messages: Messages, text: str, answer: Callable[[Messages], Generation]) -> Messages:
+def _exchange(
+    messages: Messages, text: str, answer: Callable[[str | Messages], Generation]
+) -> Messages:
     """Answer one message; return the conversation with it, or as it was if it does not fit."""
     asked = [*messages, {"role": "user", "content": text}]
     try:

@@ -88,7 +88,10 @@ def run(
             )
 
         if prompt is None:
-            chat(typed_lines(), answer)
+            has_template = session.model.manifest.get("chat") is not None
+            if not has_template:
+                print("The model has no chat template: it continues each line.", file=sys.stderr)
+            chat(typed_lines(), answer, remembers=has_template)
             return
         generation = answer(sys.stdin.read() if prompt == "-" else prompt)
         if as_json:
