@@ -54,6 +54,7 @@ export class Engine {
     this.link = link;
     /** What the model is and runs on. */
     this.info = info;
+    /** @type {{completions: {create: Engine["create"]}}} */
     this.chat = { completions: { create: this.create.bind(this) } };
   }
 

@@ -10,3 +10,4 @@ export {
   UnsupportedError,
   WebGemmaError,
 } from "./errors.js";
+export { fetchManifest } from "./shards.js";

@@ -1,0 +1,165 @@
+/** The conversation: sends what is written, shows what comes back. */
+
+/** @import { Engine } from "../webgemma/index.js" */
+/** @import { FinishReason, Message, Usage } from "../webgemma/types.d.ts" */
+/** @import { Lexer } from "./markdown.js" */
+/** @import { Settings } from "./settings.js" */
+
+import { byId, element } from "./dom.js";
+import { formatRate } from "./format.js";
+import { MarkdownView, copyText } from "./markdown.js";
+import { errorPanel } from "./panel.js";
+
+const NEAR_THE_END = 80; // pixels from the bottom within which new text scrolls along
+
+/** @type {Record<FinishReason, string>} */
+const ENDINGS = { stop: "", length: "cut off at the longest reply", abort: "stopped" };
+
+/** A chat with a loaded model. */
+export class Chat {
+  /**
+   * @param {Engine} engine
+   * @param {Settings} settings
+   * @param {Lexer} lexer
+   */
+  constructor(engine, settings, lexer) {
+    this.engine = engine;
+    this.settings = settings;
+    this.lexer = lexer;
+    /** @type {Message[]} */
+    this.messages = [];
+    this.isBusy = false;
+    this.list = byId("messages", HTMLDivElement);
+    this.panel = byId("panel", HTMLDivElement);
+    this.scroller = byId("scroller", HTMLElement);
+    this.onChange = () => {};
+  }
+
+  /**
+   * Ask something and show the reply as it comes.
+   * @param {string} text
+   */
+  async send(text) {
+    if (this.isBusy) return;
+    this.messages.push({ role: "user", content: text });
+    this.list.append(element("div", { className: "message user" }, text));
+    await this.reply();
+  }
+
+  /** Reply to the last message; again, after an error. */
+  async reply() {
+    this.setBusy(true);
+    this.panel.replaceChildren();
+    const reply = new ReplyView(this.lexer, () => this.follow());
+    this.list.append(reply.root);
+    this.follow(true);
+    const current = this.messages;
+    try {
+      const { temperature, max_tokens, seed } = this.settings.request;
+      const stream = /** @type {const} */ (true);
+      const request = { messages: current, temperature, max_tokens, seed, stream };
+      for await (const chunk of await this.engine.chat.completions.create(request)) {
+        const { delta, finish_reason } = chunk.choices[0];
+        if (delta.content) reply.add(delta.content);
+        if (finish_reason && chunk.usage) reply.end(finish_reason, chunk.usage);
+      }
+      current.push({ role: "assistant", content: reply.text });
+    } catch (error) {
+      reply.root.remove();
+      if (current === this.messages) this.fail(error);
+    } finally {
+      this.setBusy(false);
+    }
+  }
+
+  /** End the reply that is being written. */
+  stop() {
+    if (this.isBusy) this.engine.interrupt();
+  }
+
+  /** Forget everything and begin anew. */
+  async reset() {
+    this.stop();
+    this.messages = [];
+    this.list.replaceChildren();
+    this.panel.replaceChildren();
+    await this.engine.resetChat();
+    this.onChange();
+  }
+
+  /** @param {unknown} error */
+  fail(error) {
+    const isTooLong = error instanceof Error && error.message.startsWith("the conversation has");
+    const action = isTooLong
+      ? { label: "New chat", run: () => this.reset() }
+      : { label: "Try again", run: () => this.reply() };
+    this.panel.replaceChildren(errorPanel(error, action));
+    this.follow(true);
+  }
+
+  /** @param {boolean} isBusy */
+  setBusy(isBusy) {
+    this.isBusy = isBusy;
+    this.onChange();
+  }
+
+  /**
+   * Keep the newest text in view, unless its reader has scrolled away.
+   * @param {boolean} [always]
+   */
+  follow(always = false) {
+    const { scrollHeight, scrollTop, clientHeight } = this.scroller;
+    if (!always && scrollHeight - scrollTop - clientHeight > NEAR_THE_END) return;
+    this.scroller.scrollTop = scrollHeight;
+  }
+}
+
+/** One reply on the page; drawn at most once per frame. */
+class ReplyView {
+  /**
+   * @param {Lexer} lexer
+   * @param {() => void} drawn
+   */
+  constructor(lexer, drawn) {
+    this.text = "";
+    this.drawn = drawn;
+    this.isWaiting = false;
+    this.body = element("div", { className: "markdown" });
+    this.root = element("div", { className: "message assistant", "aria-busy": "true" }, this.body);
+    this.view = new MarkdownView(this.body, lexer);
+  }
+
+  /** @param {string} text */
+  add(text) {
+    this.text += text;
+    if (this.isWaiting) return;
+    this.isWaiting = true;
+    requestAnimationFrame(() => {
+      this.isWaiting = false;
+      this.draw(false);
+    });
+  }
+
+  /** @param {boolean} whole */
+  draw(whole) {
+    if (this.root.getAttribute("aria-busy") === "false" && !whole) return;
+    this.view.show(this.text, { whole });
+    this.drawn();
+  }
+
+  /**
+   * @param {FinishReason} reason
+   * @param {Usage} usage
+   */
+  end(reason, usage) {
+    this.root.setAttribute("aria-busy", "false");
+    const rate = usage.extra.decode_tokens_per_s;
+    const facts = [`${usage.completion_tokens} tokens`];
+    if (rate > 0) facts.push(formatRate(rate));
+    if (ENDINGS[reason]) facts.push(ENDINGS[reason]);
+    const copy = element("button", { type: "button", className: "copy" }, "Copy");
+    copy.addEventListener("click", () => copyText(this.text, copy));
+    this.root.append(element("p", { className: "facts" }, facts.join(" · "), copy));
+    this.draw(true);
+  }
+}

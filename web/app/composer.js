@@ -1,0 +1,72 @@
+/** The field to write in: Enter sends, Shift+Enter breaks the line, Esc stops. */
+
+import { byId } from "./dom.js";
+
+const MAX_HEIGHT = 200; // pixels; longer texts scroll
+
+/**
+ * @typedef {object} ComposerActions
+ * @property {(text: string) => void} send
+ * @property {() => void} stop
+ * @property {() => boolean} isBusy
+ */
+
+/** The form at the bottom of the page. */
+export class Composer {
+  /** @param {ComposerActions} actions */
+  constructor(actions) {
+    this.actions = actions;
+    this.form = byId("composer", HTMLFormElement);
+    this.input = byId("input", HTMLTextAreaElement);
+    this.sendButton = byId("send", HTMLButtonElement);
+    this.stopButton = byId("stop", HTMLButtonElement);
+    this.form.addEventListener("submit", (event) => this.submit(event));
+    this.stopButton.addEventListener("click", actions.stop);
+    this.input.addEventListener("input", () => this.update());
+    this.input.addEventListener("keydown", (event) => this.onKey(event));
+    document.addEventListener("keydown", (event) => {
+      if (event.key === "Escape" && !event.defaultPrevented) actions.stop();
+    });
+  }
+
+  /** @param {string} name of the model */
+  open(name) {
+    this.form.hidden = false;
+    this.input.placeholder = `Message ${name}`;
+    this.update();
+    this.input.focus({ preventScroll: true });
+  }
+
+  close() {
+    this.form.hidden = true;
+  }
+
+  /** Show the buttons that do something now, and the field as high as its text. */
+  update() {
+    const isBusy = this.actions.isBusy();
+    const hadFocus = [this.sendButton, this.stopButton].some((b) => b === document.activeElement);
+    this.sendButton.hidden = isBusy;
+    this.stopButton.hidden = !isBusy;
+    this.sendButton.disabled = this.input.value.trim() === "";
+    if (hadFocus) (isBusy ? this.stopButton : this.input).focus();
+    this.input.style.height = "auto";
+    this.input.style.height = `${Math.min(this.input.scrollHeight, MAX_HEIGHT)}px`;
+  }
+
+  /** @param {KeyboardEvent} event */
+  onKey(event) {
+    if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+    event.preventDefault();
+    this.form.requestSubmit();
+  }
+
+  /** @param {SubmitEvent} event */
+  submit(event) {
+    event.preventDefault();
+    const text = this.input.value.trim();
+    if (!text || this.actions.isBusy()) return;
+    this.input.value = "";
+    this.update();
+    this.actions.send(text);
+  }
+}

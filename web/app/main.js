@@ -1,0 +1,185 @@
+/** The chat page: finds the site's models, loads one, and lets people talk to it. */
+
+/** @import { Manifest } from "../webgemma/types.d.ts" */
+/** @import { Lexer } from "./markdown.js" */
+
+import { DownloadError, Engine, fetchManifest } from "../webgemma/index.js";
+import { Chat } from "./chat.js";
+import { Composer } from "./composer.js";
+import { byId, element } from "./dom.js";
+import { formatBytes } from "./format.js";
+import { errorPanel, note } from "./panel.js";
+import { readQuery } from "./query.js";
+import { Settings } from "./settings.js";
+import { Welcome } from "./welcome.js";
+
+const ASK_FROM_NBYTES = 50e6; // larger models are loaded when somebody says so
+const MARKED = new URL("../vendor/marked.js", import.meta.url).href;
+
+const query = readQuery(location.search);
+const settings = new Settings(query);
+const welcome = new Welcome(byId("welcome", HTMLElement));
+const panel = byId("panel", HTMLDivElement);
+const select = byId("model-select", HTMLSelectElement);
+const newChat = byId("new-chat", HTMLButtonElement);
+const settingsButton = byId("settings-button", HTMLButtonElement);
+/** @type {Chat | null} */
+let chat = null;
+/** @type {AbortController | null} ends the load that is under way */
+let loading = null;
+
+const composer = new Composer({
+  send: (text) => chat?.send(text),
+  stop: () => chat?.stop(),
+  isBusy: () => chat?.isBusy ?? false,
+});
+newChat.addEventListener("click", () => chat?.reset().then(() => composer.input.focus()));
+select.addEventListener("change", () => open(select.value));
+
+/** Read the list of models and open the first, or the one the address names. */
+async function start() {
+  try {
+    const models = await fetchModels();
+    select.replaceChildren(...models.map(({ id, name }) => element("option", { value: id }, name)));
+    select.hidden = models.length < 2;
+    byId("model-name", HTMLElement).hidden = models.length > 1;
+    const wanted = models.find(({ id }) => id === query.model) ?? models[0];
+    select.value = wanted.id;
+    await open(wanted.id);
+  } catch (error) {
+    showError(error, start);
+  }
+}
+
+/**
+ * The models of this site.
+ * @returns {Promise<{id: string, name: string}[]>}
+ */
+async function fetchModels() {
+  const response = await fetch("./models/index.json").catch((cause) => {
+    throw new DownloadError("models/index.json: the server could not be reached. Try again.", {
+      cause,
+    });
+  });
+  const isJson = response.headers.get("content-type")?.includes("json");
+  const { models } = response.ok && isJson ? await response.json() : { models: [] };
+  if (models.length) return models;
+  throw new DownloadError(
+    `models/index.json: got no models (status ${response.status}), expected at least one. ` +
+      `Upload the whole site folder again.`,
+  );
+}
+
+/**
+ * Show a model, and load it if it is small.
+ * @param {string} id
+ */
+async function open(id) {
+  loading?.abort();
+  await unload();
+  panel.replaceChildren();
+  try {
+    const manifest = await fetchManifest(
+      new URL(`./models/${encodeURIComponent(id)}/`, location.href),
+    );
+    describe(manifest);
+    welcome.show(true);
+    if (manifest.weights.nbytes < ASK_FROM_NBYTES) await load(manifest);
+    else welcome.offer(manifest, () => load(manifest));
+  } catch (error) {
+    showError(error, () => open(id));
+  }
+}
+
+/** @param {Manifest} manifest */
+function describe(manifest) {
+  document.title = `${manifest.name} · webgemma`;
+  byId("model-name", HTMLElement).textContent = manifest.name;
+  byId("model-note", HTMLElement).textContent =
+    `${formatBytes(manifest.weights.nbytes)} · runs on your device, nothing is sent`;
+}
+
+/**
+ * Load a model and open the chat.
+ * @param {Manifest} manifest
+ */
+async function load(manifest) {
+  const controller = new AbortController();
+  loading = controller;
+  panel.replaceChildren();
+  const isLarge = manifest.weights.nbytes >= ASK_FROM_NBYTES;
+  welcome.loading(manifest, isLarge ? () => controller.abort() : undefined);
+  try {
+    const [engine, lexer] = await Promise.all([
+      Engine.load(`./models/${encodeURIComponent(manifest.id)}/`, {
+        variant: query.variant,
+        contextWindowSize: query.context,
+        onProgress: (progress) => welcome.progress(progress),
+        signal: controller.signal,
+      }),
+      loadLexer(),
+    ]);
+    if (controller.signal.aborted) await engine.unload();
+    else begin(engine, manifest, lexer);
+  } catch (error) {
+    if (!controller.signal.aborted) showError(error, () => load(manifest));
+    else if (loading === controller) welcome.offer(manifest, () => load(manifest));
+  }
+}
+
+/**
+ * @param {Engine} engine
+ * @param {Manifest} manifest
+ * @param {Lexer} lexer
+ */
+function begin(engine, manifest, lexer) {
+  const current = new Chat(engine, settings, lexer);
+  current.onChange = () => {
+    composer.update();
+    newChat.hidden = current.messages.length === 0;
+    welcome.show(current.messages.length === 0);
+  };
+  chat = current;
+  settings.fill(engine.info);
+  settingsButton.hidden = false;
+  welcome.invite(manifest, (prompt) => current.send(prompt));
+  if (engine.info.adapter.is_fallback) {
+    panel.replaceChildren(
+      note("No GPU was found: the model runs in software, on the processor. It works, but slowly."),
+    );
+  }
+  composer.open(manifest.name);
+}
+
+/**
+ * Load marked, the markdown lexer, when it is first needed.
+ * @returns {Promise<Lexer>}
+ */
+async function loadLexer() {
+  const { Marked } = await import(MARKED);
+  const marked = new Marked({ gfm: true });
+  return (markdown) => marked.lexer(markdown);
+}
+
+/** End the chat there is and free its memory. */
+async function unload() {
+  const old = chat;
+  chat = null;
+  composer.close();
+  newChat.hidden = true;
+  settingsButton.hidden = true;
+  if (!old) return;
+  old.list.replaceChildren();
+  await old.engine.unload();
+}
+
+/**
+ * @param {unknown} error
+ * @param {() => void} again
+ */
+function showError(error, again) {
+  welcome.show(false);
+  panel.replaceChildren(errorPanel(error, { label: "Try again", run: again }));
+}
+
+await start();

@@ -1,0 +1,51 @@
+/** Says what went wrong, and what to do next. */
+
+import { element } from "./dom.js";
+
+const TITLES = new Map([
+  ["GpuError", "The GPU cannot run this model"],
+  ["DownloadError", "The model could not be downloaded"],
+  ["FormatError", "A file of this model is damaged"],
+  ["UnsupportedError", "This is not supported"],
+  ["ConfigError", "This does not work as asked"],
+  ["ProgramError", "This model was not built correctly"],
+]);
+
+const BROWSERS =
+  "WebGPU is in Chrome and Edge (113 and newer; on Linux 144 to 147, depending on the GPU), in " +
+  "Safari 26 on Mac, iPhone and iPad, in Firefox 141 on Windows and 145 on Mac with an Apple chip, " +
+  "and in Chrome 121 on Android 12. It needs an address with https, or localhost.";
+
+/**
+ * A panel for an error.
+ * @param {unknown} error
+ * @param {{label: string, run: () => void}} [action] what to try next
+ * @returns {HTMLElement}
+ */
+export function errorPanel(error, action) {
+  const { name, message } = error instanceof Error ? error : new Error(String(error));
+  const title = TITLES.get(name) ?? "Something went wrong";
+  const panel = element("section", { className: "panel", role: "alert" });
+  panel.append(element("h2", {}, title), element("p", {}, sentence(message)));
+  if (message.includes("navigator.gpu")) panel.append(element("p", {}, BROWSERS));
+  if (action) {
+    const button = element("button", { type: "button", className: "primary" }, action.label);
+    button.addEventListener("click", action.run);
+    panel.append(button);
+  }
+  return panel;
+}
+
+/**
+ * A note that is no error.
+ * @param {string} text
+ * @returns {HTMLElement}
+ */
+export function note(text) {
+  return element("p", { className: "note", role: "status" }, text);
+}
+
+/** @param {string} text */
+function sentence(text) {
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}

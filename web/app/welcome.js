@@ -1,0 +1,107 @@
+/** What stands on the page before the first message: the model, its download, things to ask. */
+
+/** @import { Manifest, Progress } from "../webgemma/types.d.ts" */
+
+import { element } from "./dom.js";
+import { formatBytes, formatCount, formatDownload } from "./format.js";
+
+const GENERIC_PROMPTS = [
+  "What can you help me with?",
+  "Explain why the sky is blue in three sentences.",
+  "Write a short poem about a quiet morning.",
+  "Give me three ideas for dinner tonight.",
+];
+const MAX_PROMPTS = 4;
+
+/** The section of the page above an empty chat. */
+export class Welcome {
+  /** @param {HTMLElement} root */
+  constructor(root) {
+    this.root = root;
+    this.bar = element("progress", { max: 1 });
+    this.status = element("p", { className: "status", role: "status" });
+  }
+
+  /** @param {boolean} visible */
+  show(visible) {
+    this.root.hidden = !visible;
+  }
+
+  /**
+   * Offer a model that is large enough to ask first.
+   * @param {Manifest} manifest
+   * @param {() => void} load
+   */
+  offer(manifest, load) {
+    const size = formatBytes(manifest.weights.nbytes);
+    const button = element("button", { type: "button", className: "primary" }, `Load ${size}`);
+    button.addEventListener("click", load);
+    this.root.replaceChildren(
+      ...this.title(manifest),
+      button,
+      element("p", { className: "status" }, "Downloaded once; your browser keeps it."),
+    );
+  }
+
+  /**
+   * Show a download.
+   * @param {Manifest} manifest
+   * @param {() => void} [cancel]
+   */
+  loading(manifest, cancel) {
+    this.bar.removeAttribute("value");
+    this.bar.setAttribute("aria-label", `Loading ${manifest.name}`);
+    this.status.textContent = "Connecting…";
+    this.root.replaceChildren(...this.title(manifest), this.bar, this.status);
+    if (!cancel) return;
+    const button = element("button", { type: "button", className: "quiet" }, "Cancel");
+    button.addEventListener("click", cancel);
+    this.root.append(button);
+  }
+
+  /** @param {Progress} progress */
+  progress(progress) {
+    if (progress.stage === "weights") {
+      this.bar.value = progress.loaded_nbytes / Math.max(1, progress.total_nbytes);
+      this.status.textContent = `${formatDownload(progress)} · verified as it arrives`;
+    } else if (progress.stage === "compile") {
+      this.bar.value = 1;
+      this.status.textContent = "Verified. Compiling the shaders…";
+    }
+  }
+
+  /**
+   * Invite to a chat.
+   * @param {Manifest} manifest
+   * @param {(prompt: string) => void} ask
+   */
+  invite(manifest, ask) {
+    const prompts = manifest.generation.prompts ?? GENERIC_PROMPTS;
+    const buttons = prompts.slice(0, MAX_PROMPTS).map((prompt) => {
+      const button = element("button", { type: "button", className: "prompt" }, prompt);
+      button.addEventListener("click", () => ask(prompt));
+      return element("li", {}, button);
+    });
+    this.root.replaceChildren(
+      ...this.title(manifest),
+      element("ul", { className: "prompts", "aria-label": "Things to ask" }, ...buttons),
+    );
+  }
+
+  /**
+   * @param {Manifest} manifest
+   * @returns {HTMLElement[]}
+   */
+  title(manifest) {
+    const parameters = `${formatCount(manifest.num_parameters)} parameters`;
+    return [
+      element("h2", {}, manifest.name),
+      element(
+        "p",
+        { className: "lead" },
+        `A language model of ${parameters}, ${formatBytes(manifest.weights.nbytes)} in all. ` +
+          `It runs on your device: nothing is sent.`,
+      ),
+    ];
+  }
+}
