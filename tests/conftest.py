@@ -11,6 +11,7 @@ import importlib.util
 import os
 import shutil
 from functools import cache
+from pathlib import Path
 
 import pytest
 
@@ -47,10 +48,18 @@ def _why_no_references() -> str | None:
     return f"{' and '.join(missing)} not installed (make test REFERENCES=1)" if missing else None
 
 
+def _why_no_packaging() -> str | None:
+    """Return why tests marked `packaging` are not run; None if they are."""
+    if os.environ.get("WEBGEMMA_PACKAGING") == "1":
+        return None
+    return "downloads every dependency twice (WEBGEMMA_PACKAGING=1 runs it)"
+
+
 CONDITIONS = {
     "gpu": (_why_no_gpu, "WEBGEMMA_REQUIRE_GPU"),
     "browser": (_why_no_browser, "WEBGEMMA_REQUIRE_BROWSER"),
     "references": (_why_no_references, "WEBGEMMA_REQUIRE_REFERENCES"),
+    "packaging": (_why_no_packaging, "WEBGEMMA_PACKAGING"),
 }
 
 
@@ -74,3 +83,9 @@ def chromium_path() -> str:
     path = path or next(filter(None, map(shutil.which, CHROMIUM_NAMES)), None)
     assert path is not None, "mark the test with pytest.mark.browser"
     return path
+
+
+@pytest.fixture(scope="session")
+def fixtures() -> Path:
+    """The folder of small models and blocks made with llama.cpp."""
+    return Path(__file__).parent / "fixtures"

@@ -1,146 +1,187 @@
-"""The integer expressions of program.json: `ceil_div(num_tokens, 4) + position // 64`.
+"""The integer expressions of program.json, parsed and never evaluated as code.
 
-Integers, symbols, + - * // %, parentheses and the functions ceil_div, min, max. Both runners parse
-them (web/runtime/expr.js is the twin, tests/cases/expr.json the shared cases); nothing is
-evaluated as code.
+    sum      product (("+" | "-") product)*
+    product  value (("*" | "//" | "%") value)*
+    value    number | name | "(" sum ")" | ("ceil_div" | "max" | "min") "(" sum "," sum ")"
+
+The twin of web/runtime/expr.js; both pass tests/cases/expr.json.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import cache
 
 from webgemma.errors import ProgramError
 
-TOKEN = re.compile(r"\s*(?:(\d+)|([A-Za-z_]\w*)|(//|[-+*%(),]))")
-MAX_LENGTH = 400  # characters; the longest we write has about 100
-MAX_DEPTH = 32  # nested parentheses
+Symbols = Mapping[str, int]
+Evaluate = Callable[[Symbols], int]
 
-Evaluate = Callable[[Mapping[str, int]], int]
+MAX_DEPTH = 32  # nested parentheses: bounds the recursion
+MAX_VALUE = 2**53 - 1  # what a JavaScript number holds exactly
+TOKEN = re.compile(r"([0-9]+)|([A-Za-z_][A-Za-z0-9_]*)|//|.", re.DOTALL)
+FUNCTIONS = ("ceil_div", "max", "min")
+VALUE = "a number, a name or '('"
 
-FUNCTIONS: dict[str, Callable[[int, int], int]] = {
-    "ceil_div": lambda a, b: -(-a // b),
-    "min": min,
-    "max": max,
-}
+
+def evaluate(expression: object, symbols: Symbols) -> int:
+    """The value of an expression.
+
+    Raises:
+        ProgramError: it does not parse, names an unknown symbol, or leaves the integers.
+    """
+    if type(expression) is int:
+        return _checked(expression, str(expression))
+    if not isinstance(expression, str):
+        msg = f"expression {json.dumps(expression)}: expected an integer or a string."
+        raise ProgramError(msg)
+    return parse(expression)(symbols)
+
+
+@cache
+def parse(expression: str) -> Evaluate:
+    """Parse an expression, once, into a function of the symbols.
+
+    Raises:
+        ProgramError: it does not parse.
+    """
+    return _Parser(expression).parse()
+
+
+@dataclass(frozen=True, slots=True)
+class _Token:
+    text: str
+    at: int  # characters from 1
+    kind: str  # number, name or other
+
+
+def _tokenize(text: str) -> list[_Token]:
+    """Cut an expression into tokens, the last one empty."""
+    tokens = []
+    for match in TOKEN.finditer(text):
+        if match[0] == " ":
+            continue
+        kind = "number" if match[1] else "name" if match[2] else "other"
+        tokens.append(_Token(match[0], match.start() + 1, kind))
+    return [*tokens, _Token("", len(text) + 1, "other")]
+
+
+class _Parser:
+    """Recursive descent over the tokens of one expression."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.tokens = _tokenize(text)
+        self.next = 0
+        self.depth = 0
+
+    def parse(self) -> Evaluate:
+        value = self.sum()
+        self.expect("", "an operator or the end")
+        return value
+
+    def sum(self) -> Evaluate:
+        return self.chain(("+", "-"), self.product)
+
+    def product(self) -> Evaluate:
+        return self.chain(("*", "//", "%"), self.value)
+
+    def chain(self, operators: tuple[str, ...], operand: Callable[[], Evaluate]) -> Evaluate:
+        """Operands joined by operators of one precedence, from left to right."""
+        left = operand()
+        while self.tokens[self.next].text in operators:
+            operator = self.take().text
+            left = _apply(self.text, operator, left, operand())
+        return left
+
+    def take(self) -> _Token:
+        """The next token, which is then behind us."""
+        self.next += 1
+        return self.tokens[self.next - 1]
+
+    def value(self) -> Evaluate:
+        token = self.take()
+        if token.text == "(":
+            return self.nested(")")
+        if token.kind == "number":
+            number = _checked(int(token.text), f"'{self.text}'")
+            return lambda symbols: number
+        if token.kind != "name":
+            raise self.unexpected(token, VALUE)
+        if self.tokens[self.next].text == "(":
+            return self.call(token.text)
+        return _lookup(self.text, token.text)
+
+    def call(self, name: str) -> Evaluate:
+        """A function call, its name already read."""
+        if name not in FUNCTIONS:
+            have = ", ".join(FUNCTIONS)
+            msg = f"expression '{self.text}': unknown function '{name}' (have {have})."
+            raise ProgramError(msg)
+        self.next += 1
+        first = self.nested(",")
+        return _apply(self.text, name, first, self.nested(")"))
+
+    def nested(self, closing: str) -> Evaluate:
+        """A sum one level deeper, up to and with `closing`."""
+        self.depth += 1
+        if self.depth > MAX_DEPTH:
+            raise ProgramError(f"expression '{self.text}': nested deeper than {MAX_DEPTH}.")
+        value = self.sum()
+        self.expect(closing, f"an operator or '{closing}'")
+        self.depth -= 1
+        return value
+
+    def expect(self, text: str, expected: str) -> None:
+        token = self.take()
+        if token.text != text:
+            raise self.unexpected(token, expected)
+
+    def unexpected(self, token: _Token, expected: str) -> ProgramError:
+        got = f"'{token.text}'" if token.text else "the end"
+        where = f"got {got} at character {token.at}"
+        return ProgramError(f"expression '{self.text}': {where}, expected {expected}.")
+
+
+def _lookup(text: str, name: str) -> Evaluate:
+    def look(symbols: Symbols) -> int:
+        if name in symbols:
+            return symbols[name]
+        have = ", ".join(sorted(symbols)) or "none"
+        raise ProgramError(f"expression '{text}': unknown symbol '{name}' (have {have}).")
+
+    return look
+
+
+def _apply(text: str, operator: str, left: Evaluate, right: Evaluate) -> Evaluate:
+    def compute(symbols: Symbols) -> int:
+        a, b = left(symbols), right(symbols)
+        if operator in ("//", "%", "ceil_div") and (a < 0 or b <= 0):
+            got = f"'{operator}' got {a} and {b}"
+            msg = f"expression '{text}': {got}, expected a number >= 0 and one > 0."
+            raise ProgramError(msg)
+        return _checked(OPERATORS[operator](a, b), f"'{text}'")
+
+    return compute
+
+
 OPERATORS: dict[str, Callable[[int, int], int]] = {
     "+": lambda a, b: a + b,
     "-": lambda a, b: a - b,
     "*": lambda a, b: a * b,
     "//": lambda a, b: a // b,
     "%": lambda a, b: a % b,
+    "ceil_div": lambda a, b: -(-a // b),
+    "max": max,
+    "min": min,
 }
 
 
-def evaluate(expression: int | str, symbols: Mapping[str, int]) -> int:
-    """The value of an expression, or the integer itself.
-
-    Raises:
-        ProgramError: it does not parse, names an unknown symbol or divides by zero.
-    """
-    if isinstance(expression, int):
-        return expression
-    try:
-        return parse(expression)(symbols)
-    except KeyError as error:
-        have = ", ".join(sorted(symbols))
-        msg = f"expression {expression!r}: unknown symbol {error.args[0]!r} (have {have})"
-        raise ProgramError(msg) from error
-    except ZeroDivisionError as error:
-        raise ProgramError(f"expression {expression!r}: division by zero") from error
-
-
-@cache
-def parse(expression: str) -> Evaluate:
-    """Parse an expression once into a function of the symbols.
-
-    Raises:
-        ProgramError: it does not parse.
-    """
-    if len(expression) > MAX_LENGTH:
-        msg = f"expression of {len(expression)} characters, expected at most {MAX_LENGTH}"
-        raise ProgramError(msg)
-    return _Parser(expression).parse()
-
-
-class _Parser:
-    """Recursive descent over the tokens of one expression."""
-
-    def __init__(self, expression: str) -> None:
-        self.expression = expression
-        self.tokens = self.tokenize()
-        self.at = 0
-        self.depth = 0
-
-    def fail(self, got: str, expected: str) -> ProgramError:
-        """The error for an unexpected token."""
-        return ProgramError(f"expression {self.expression!r}: got {got}, expected {expected}")
-
-    def tokenize(self) -> list[str]:
-        tokens = []
-        at = 0
-        text = self.expression.rstrip()
-        while at < len(text):
-            match = TOKEN.match(text, at)
-            if match is None:
-                raise self.fail(repr(text[at]), "a number, a symbol or an operator")
-            tokens.append(match.group().strip())
-            at = match.end()
-        return [*tokens, ""]
-
-    def parse(self) -> Evaluate:
-        value = self.sum()
-        if self.tokens[self.at]:
-            raise self.fail(repr(self.tokens[self.at]), "the end")
+def _checked(value: int, shown: str) -> int:
+    """The value, if a JavaScript number holds it exactly."""
+    if abs(value) <= MAX_VALUE:
         return value
-
-    def binary(self, operators: tuple[str, ...], operand: Callable[[], Evaluate]) -> Evaluate:
-        """Operands joined by operators of one precedence, from left to right."""
-        left = operand()
-        while self.tokens[self.at] in operators:
-            operator = OPERATORS[self.tokens[self.at]]
-            self.at += 1
-            left = _apply(operator, left, operand())
-        return left
-
-    def sum(self) -> Evaluate:
-        return self.binary(("+", "-"), self.product)
-
-    def product(self) -> Evaluate:
-        return self.binary(("*", "//", "%"), self.atom)
-
-    def atom(self) -> Evaluate:
-        token = self.tokens[self.at]
-        self.at += 1
-        if token.isdigit():
-            number = int(token)
-            return lambda symbols: number
-        if token == "(":
-            return self.nested(")")
-        if not token.isidentifier():
-            raise self.fail(repr(token) if token else "the end", "a number, a symbol or '('")
-        if self.tokens[self.at] != "(":
-            return lambda symbols: symbols[token]
-        if token not in FUNCTIONS:
-            raise self.fail(f"function {token!r}", ", ".join(FUNCTIONS))
-        self.at += 1
-        first = self.nested(",")
-        return _apply(FUNCTIONS[token], first, self.nested(")"))
-
-    def nested(self, closing: str) -> Evaluate:
-        """A sum inside parentheses, up to and including `closing`."""
-        self.depth += 1
-        if self.depth > MAX_DEPTH:
-            raise self.fail(f"{self.depth} nested parentheses", f"at most {MAX_DEPTH}")
-        value = self.sum()
-        self.depth -= 1
-        if self.tokens[self.at] != closing:
-            got = repr(self.tokens[self.at]) if self.tokens[self.at] else "the end"
-            raise self.fail(got, repr(closing))
-        self.at += 1
-        return value
-
-
-def _apply(operator: Callable[[int, int], int], left: Evaluate, right: Evaluate) -> Evaluate:
-    return lambda symbols: operator(left(symbols), right(symbols))
+    raise ProgramError(f"expression {shown}: a value is beyond 2^53 - 1.")

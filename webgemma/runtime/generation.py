@@ -22,7 +22,9 @@ class StopText:
         self.found = False
 
     def push(self, text: str) -> str:
-        """Add text; returns what can be shown."""
+        """Add text; returns what can be shown; nothing, after a stop text."""
+        if self.found:
+            return ""
         self.held += text
         hits = [at for at in (self.held.find(s) for s in self.stop) if at >= 0]
         if hits:

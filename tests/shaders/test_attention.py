@@ -1,0 +1,96 @@
+"""Attention: chunks and single tokens, windows, soft caps, shared heads, both cache types."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tests.support.errors import check_nmse
+from tests.support.gpu import VARIANTS, run_kernel, state
+from webgemma import reference
+
+pytestmark = pytest.mark.gpu
+
+CASES = [
+    # heads, kv_heads, head_dim, window, cap
+    (4, 2, 64, 0, 0.0),
+    (8, 1, 256, 0, 0.0),
+    (4, 1, 20, 17, 5.0),
+    (2, 2, 72, 40, 0.0),
+    (3, 1, 128, 64, 50.0),
+    (2, 1, 512, 0, 30.0),
+    (12, 1, 32, 33, 0.0),
+]
+
+
+def make_inputs(heads, kv_heads, head_dim, tokens, position, variant):
+    """Queries [tokens, heads, D] and caches [context, kv_heads, D] with sharp scores."""
+    rng = np.random.default_rng(5)
+    kv = np.float16 if "f16" in variant else np.float32
+    q = rng.standard_normal((tokens, heads, head_dim)).astype(np.float32) * 3 / head_dim**0.5
+    k = rng.standard_normal((position + tokens + 3, kv_heads, head_dim)).astype(kv)
+    v = rng.standard_normal((position + tokens + 3, kv_heads, head_dim)).astype(kv)
+    k[position + tokens :] = 100  # what lies after the last token must not be seen
+    return q, k, v
+
+
+@pytest.mark.parametrize("variant", ["f32", "f16"])
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize(("tokens", "position"), [(1, 0), (19, 0), (40, 30), (7, 131)])
+def test_prefill(case, variant, tokens, position):
+    heads, kv_heads, head_dim, window, cap = case
+    q, k, v = make_inputs(heads, kv_heads, head_dim, tokens, position, variant)
+    vectors = 1 if head_dim > 256 else 2
+    got = run_kernel(
+        "attention",
+        {
+            "head_dim": head_dim, "heads": heads, "kv_heads": kv_heads, "window": window,
+            "softcap": cap, "split": False, "row_vectors": vectors,
+        },
+        {
+            "state": state(position=position, num_tokens=tokens),
+            "q": q, "k_cache": k, "v_cache": v, "y": np.zeros_like(q),
+        },
+        (-(-tokens * heads // kv_heads // (4 * vectors)), kv_heads, 1),
+        variant=variant,
+    )["y"]  # fmt: skip
+    end = position + tokens
+    expected = reference.attention(q, k[:end], v[:end], position=position, window=window, cap=cap)
+    check_nmse(got, expected, "f32")
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("position", [0, 31, 32, 200])
+def test_decode(case, variant, position):
+    heads, kv_heads, head_dim, window, cap = case
+    q, k, v = make_inputs(heads, kv_heads, head_dim, 1, position, variant)
+    group = heads // kv_heads
+    vectors = 1 if head_dim > 256 else min(2, -(-group // 4))
+    oldest = max(0, position + 1 - window) // 32 * 32 if window else 0
+    splits = -(-(position + 1 - oldest) // 64)
+    shape = {
+        "head_dim": head_dim, "heads": heads, "window": window, "split_keys": 64,
+    }  # fmt: skip
+    words = state(position=position, num_tokens=1)
+    parts = run_kernel(
+        "attention",
+        {**shape, "kv_heads": kv_heads, "softcap": cap, "split": True, "row_vectors": vectors},
+        {
+            "state": words, "q": q, "k_cache": k, "v_cache": v,
+            "partial": np.full((splits, heads, head_dim), np.nan, np.float32),
+            "maxima": np.full((splits, heads, 2), np.nan, np.float32),
+        },
+        (splits, kv_heads, -(-group // (4 * vectors))),
+        variant=variant,
+    )  # fmt: skip
+    got = run_kernel(
+        "attention_combine",
+        shape,
+        {"state": words, **parts, "y": np.zeros((heads, head_dim), np.float32)},
+        (heads, 1, 1),
+        variant=variant,
+    )["y"]
+    end = position + 1
+    expected = reference.attention(q, k[:end], v[:end], position=position, window=window, cap=cap)
+    check_nmse(got, expected[0], "f32")

@@ -1,0 +1,115 @@
+"""The matrix-vector kernels, every storage type and variant, at awkward sizes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tests.support.errors import check_nmse, check_rows
+from tests.support.gpu import VARIANTS, run_kernel
+from tests.support.weights import make_weights
+from webgemma import reference
+from webgemma.storage.registry import STORAGE_TYPES
+
+pytestmark = pytest.mark.gpu
+
+EPS = 1e-6
+SHAPES = [(37, 256, 8, 8), (130, 768, 16, 4), (5, 2304, 64, 1)]  # rows, columns, lanes, teams
+
+
+def column_vector(k: int, seed: int = 1) -> np.ndarray:
+    """A seeded float32 [k]."""
+    return np.random.default_rng(seed).standard_normal(k).astype(np.float32)
+
+
+def matvec_params(weights, lanes: int, teams: int, *, norm: bool, **extra):
+    """The parameters all matvec kernels share."""
+    return {**weights.params, "lanes": lanes, "teams": teams, "norm": norm, "eps": EPS, **extra}
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("storage", STORAGE_TYPES)
+@pytest.mark.parametrize(("n", "k", "lanes", "teams"), SHAPES)
+@pytest.mark.parametrize("residual", [False, True])
+def test_matvec(storage, variant, n, k, lanes, teams, residual):
+    w = make_weights(storage, n, k)
+    x = column_vector(k)
+    before = column_vector(n + 3, 2)
+    got = run_kernel(
+        "matvec",
+        matvec_params(w, lanes, teams, norm=False, n=n, residual=residual),
+        {"w": w.words, "x": x, "y": before},
+        (-(-n // (4 * teams)), 1, 1),
+        variant=variant,
+        constants={"Y_START": 2},
+    )["y"]
+    expected = reference.matvec(w.values, x)
+    added = got[2 : 2 + n] - before[2 : 2 + n].astype(np.float64) * residual
+    np.testing.assert_array_equal(got[[0, 1, -1]], before[[0, 1, -1]])
+    if not residual:
+        check_nmse(added, expected, "f32")
+        check_rows(added, expected, w.values, x, "f32")
+    else:
+        np.testing.assert_allclose(added, expected, atol=1e-5 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("storage", STORAGE_TYPES)
+@pytest.mark.parametrize(("n", "k", "lanes", "teams"), SHAPES)
+def test_gate_up(storage, variant, n, k, lanes, teams):
+    w = make_weights(storage, 2 * n, k)
+    x, gain = column_vector(k) * 30, column_vector(k, 3)
+    got = run_kernel(
+        "gate_up",
+        matvec_params(w, lanes, teams, norm=True, n=n),
+        {"w": w.words, "x": x, "gain": gain, "h": np.zeros(n, np.float32)},
+        (-(-n // (2 * teams)), 1, 1),
+        variant=variant,
+    )["h"]
+    check_nmse(got, reference.gate_up(w.values, x, gain, EPS), "f32")
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("storage", STORAGE_TYPES)
+@pytest.mark.parametrize("parts", [(4, 2, 2), (3, 1, 0), (0, 0, 1), (2, 0, 0)])
+def test_qkv_rope(storage, variant, parts):
+    q_heads, k_heads, v_heads = parts
+    head_dim, k, position = 20, 768, 5
+    w = make_weights(storage, sum(parts) * head_dim, k)
+    x, gain = column_vector(k) * 10, column_vector(k, 3)
+    factors = 100.0 ** (-2 * np.arange(head_dim // 2) / head_dim)
+    angles = np.outer(np.arange(8), factors)
+    table = np.stack([np.cos(angles), np.sin(angles)], axis=-1).astype(np.float32)
+    kv = np.float16 if "f16" in variant else np.float32
+    arrays = {
+        "rope": table,
+        "q": np.zeros((q_heads, head_dim), np.float32),
+        "k_cache": np.zeros((8, k_heads, head_dim), kv),
+        "v_cache": np.zeros((8, v_heads, head_dim), kv),
+    }
+    from tests.support.gpu import state
+
+    wanted = {"rope": q_heads + k_heads, "q": q_heads, "k_cache": k_heads, "v_cache": v_heads}
+    arrays = {name: array for name, array in arrays.items() if wanted[name]}
+    arrays |= {"state": state(position=position, num_tokens=1), "w": w.words, "x": x, "gain": gain}
+    lanes, teams = 8, 3
+    got = run_kernel(
+        "qkv_rope",
+        matvec_params(
+            w, lanes, teams, norm=True, head_dim=head_dim, q_heads=q_heads, k_heads=k_heads,
+            v_heads=v_heads, scale=0.25,
+        ),
+        arrays,
+        (-(-sum(parts) * head_dim // (4 * teams)), 1, 1),
+        variant=variant,
+    )  # fmt: skip
+    y = reference.matvec(w.values, reference.rms_norm(x, gain, EPS)).reshape(-1, head_dim)
+    turned = reference.rope(y[None], np.array([position]), factors)[0]
+    keys = turned[q_heads : q_heads + k_heads]
+    if q_heads:
+        check_nmse(got["q"], turned[:q_heads] * 0.25, "f32")
+    if k_heads:
+        check_nmse(got["k_cache"][position].astype(np.float64), keys, variant)
+    if v_heads:
+        check_nmse(got["v_cache"][position].astype(np.float64), y[q_heads + k_heads :], variant)
+        assert not got["v_cache"][[4, 6]].any()

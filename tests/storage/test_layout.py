@@ -1,0 +1,71 @@
+"""Pieces, slices and shards: every row once, in order, within the limits."""
+
+from __future__ import annotations
+
+import itertools
+from contextlib import contextmanager
+from io import BytesIO
+
+import numpy as np
+import pytest
+
+from webgemma.storage.layout import plan_matrix, plan_records
+from webgemma.storage.registry import STORAGE_TYPES
+from webgemma.storage.shards import ShardWriter
+
+
+@pytest.mark.parametrize("storage", STORAGE_TYPES)
+@pytest.mark.parametrize("rows", [1, 64, 999, 5000])
+def test_every_row_once(storage, rows):
+    matrix = plan_matrix("m", STORAGE_TYPES[storage], (rows, 512), piece_nbytes=400_000)
+    covered: dict[str, list[tuple[int, int]]] = {}
+    next_row = 0
+    for part, records in plan_records(matrix, shard_nbytes=200_000):
+        assert part.row_start == next_row
+        next_row += part.rows
+        assert sum(record.nbytes for record in records) <= 200_000
+        for record in records:
+            assert record.offset % 4 == 0
+            spans = covered.setdefault(record.buffer, [])
+            spans.append((record.offset, record.offset + record.nbytes))
+    assert next_row == rows
+    for piece in matrix.pieces:
+        spans = sorted(covered[piece.buffer])
+        assert spans[-1][1] <= piece.nbytes <= 400_000
+        assert all(a[1] <= b[0] for a, b in itertools.pairwise(spans))
+        # What the records leave out is alignment only.
+        filled = sum(end - start for start, end in spans)
+        assert piece.nbytes - filled < 16 * len(piece.plane_offsets)
+
+
+def test_gemma_embedding_in_pieces():
+    matrix = plan_matrix("e", STORAGE_TYPES["q6_k"], (256000, 2048))
+    assert len(matrix.pieces) == 5
+    assert {piece.rows for piece in matrix.pieces} == {51200}
+    assert all(piece.nbytes <= 96 << 20 for piece in matrix.pieces)
+
+
+def test_shards():
+    files: dict[str, bytes] = {}
+
+    @contextmanager
+    def open_file(name):
+        buffer = BytesIO()
+        yield buffer
+        files[name] = buffer.getvalue()
+
+    writer = ShardWriter(open_file, shard_nbytes=100)
+    rng = np.random.default_rng(0)
+    sent = {f"r{i}": rng.integers(0, 256, (1, n), np.uint8) for i, n in enumerate([60, 40, 30, 99])}
+    for name, data in sent.items():
+        writer.reserve(data.nbytes)
+        writer.add(name, data.shape, "uint8", data)
+    writer.flush()
+    contents = writer.contents(229)
+    assert [shard["nbytes"] for shard in contents["records"]] == [100, 30, 99]
+    assert contents["metadata"] == {"ParamSize": 4, "ParamBytes": 229.0, "BitsPerParam": 8.0}
+    for shard in contents["records"]:
+        for record in shard["records"]:
+            start = record["byteOffset"]
+            data = files[shard["dataPath"]][start : start + record["nbytes"]]
+            assert data == sent[record["name"]].tobytes()

@@ -1,0 +1,112 @@
+"""Runs one kernel on arrays: render, bind, dispatch, read back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+import numpy as np
+import wgpu
+from numpy.typing import NDArray
+
+from webgemma.program.spec import STATE_WORDS
+from webgemma.runtime.device import adapter_features, choose_adapter, request_device
+from webgemma.runtime.runner import DIRECTIVES
+from webgemma.shaders import parse_bindings, render
+
+VARIANTS = {
+    "f32": (),
+    "subgroups": ("subgroups",),
+    "f16": ("shader-f16",),
+    "f16+subgroups": ("shader-f16", "subgroups"),
+}
+
+
+@cache
+def device(*features: str) -> Any:
+    """A device with browser limits and these features; skips nothing, fails plainly."""
+    missing = set(features) - adapter_features(choose_adapter())
+    assert not missing, f"the adapter lacks {missing}"
+    return request_device(features, limits="browser")
+
+
+def state(**words: int | float) -> NDArray[np.uint32]:
+    """The state buffer with these words set."""
+    buffer = np.zeros(len(STATE_WORDS), np.uint32)
+    for name, value in words.items():
+        raw = np.array([value], np.float32 if name == "temperature" else np.uint32)
+        buffer[STATE_WORDS[name]] = raw.view(np.uint32)[0]
+    return buffer
+
+
+def run_kernel(
+    template: str,
+    params: Mapping[str, Any],
+    arrays: Mapping[str, NDArray[Any]],
+    dispatch: tuple[int, int, int],
+    *,
+    variant: str = "f32",
+    constants: Mapping[str, int] | None = None,
+) -> dict[str, NDArray[Any]]:
+    """Run a kernel on copies of `arrays`, by binding name; returns its writable bindings."""
+    features = VARIANTS[variant]
+    wgsl = render(
+        template,
+        {**params, "f16": "shader-f16" in features, "subgroups": "subgroups" in features},
+    )
+    gpu = device(*features)
+    code = "".join(DIRECTIVES[feature] for feature in features) + wgsl
+    bindings = parse_bindings(wgsl)
+    assert sorted(b.name for b in bindings) == sorted(arrays), [b.name for b in bindings]
+    layout = gpu.create_bind_group_layout(
+        entries=[
+            {"binding": i, "visibility": wgpu.ShaderStage.COMPUTE, "buffer": {"type": b.type}}
+            for i, b in enumerate(bindings)
+        ]
+    )
+    pipeline = gpu.create_compute_pipeline(
+        layout=gpu.create_pipeline_layout(bind_group_layouts=[layout]),
+        compute={
+            "module": gpu.create_shader_module(code=code),
+            "entry_point": "main",
+            "constants": dict(constants or {}),
+        },
+    )
+    usage = wgpu.BufferUsage.STORAGE | wgpu.BufferUsage.UNIFORM | wgpu.BufferUsage.COPY_SRC
+    buffers = {
+        name: gpu.create_buffer_with_data(data=padded(array), usage=usage)
+        for name, array in arrays.items()
+    }
+    group = gpu.create_bind_group(
+        layout=layout,
+        entries=[
+            {
+                "binding": i,
+                "resource": {"buffer": buffers[b.name], "offset": 0, "size": buffers[b.name].size},
+            }
+            for i, b in enumerate(bindings)
+        ],
+    )
+    encoder = gpu.create_command_encoder()
+    compute = encoder.begin_compute_pass()
+    compute.set_pipeline(pipeline)
+    compute.set_bind_group(0, group)
+    compute.dispatch_workgroups(*dispatch)
+    compute.end()
+    gpu.queue.submit([encoder.finish()])
+    return {
+        b.name: read(gpu, buffers[b.name], arrays[b.name]) for b in bindings if b.type == "storage"
+    }
+
+
+def padded(array: NDArray[Any]) -> bytes:
+    """The array's bytes, zero-padded to a multiple of 16."""
+    data = np.ascontiguousarray(array).tobytes()
+    return data + b"\0" * (-len(data) % 16)
+
+
+def read(gpu: Any, buffer: Any, like: NDArray[Any]) -> NDArray[Any]:
+    """The buffer's content in the shape and dtype of `like`."""
+    data = np.frombuffer(gpu.queue.read_buffer(buffer), np.uint8)[: like.nbytes]
+    return data.view(like.dtype).reshape(like.shape)

@@ -1,0 +1,117 @@
+"""The float64 numpy version of every kernel: slow, obvious. Tests compare the shaders with it.
+
+Weights come decoded, as float [N, K]; every function computes in float64 and returns float64.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.floating]
+Float64 = NDArray[np.float64]
+
+
+def matvec(w: Floats, x: Floats) -> Float64:
+    """W x: [N, K], [K] -> [N]."""
+    return w.astype(np.float64) @ x.astype(np.float64)
+
+
+def matmul(w: Floats, x: Floats) -> Float64:
+    """X W^T: [N, K], [M, K] -> [M, N]."""
+    return x.astype(np.float64) @ w.astype(np.float64).T
+
+
+def rms_norm(x: Floats, gain: Floats, eps: float) -> Float64:
+    """The rows of x [..., K] over their root mean square, times gain [K]."""
+    x64 = x.astype(np.float64)
+    return x64 / np.sqrt((x64**2).mean(axis=-1, keepdims=True) + eps) * gain.astype(np.float64)
+
+
+def gelu(x: Floats) -> Float64:
+    """GELU in its tanh form ("gelu_pytorch_tanh")."""
+    x64 = x.astype(np.float64)
+    return 0.5 * x64 * (1 + np.tanh(np.sqrt(2 / np.pi) * (x64 + 0.044715 * x64**3)))
+
+
+def gate_up(w: Floats, x: Floats, gain: Floats, eps: float) -> Float64:
+    """GeGLU of normed rows: w [2 N, K] gate then up, x [..., K] -> [..., N]."""
+    gate, up = np.split(rms_norm(x, gain, eps) @ w.astype(np.float64).T, 2, axis=-1)
+    return gelu(gate) * up
+
+
+def softcap(x: Floats, cap: float) -> Float64:
+    """Cap * tanh(x / cap); cap 0 leaves x."""
+    x64 = x.astype(np.float64)
+    return cap * np.tanh(x64 / cap) if cap else x64
+
+
+def rope(x: Floats, positions: NDArray[np.integer], factors: Floats) -> Float64:
+    """Rotate pairs (i, i + D/2) of x [..., T, heads, D] by positions [T] times factors [D/2]."""
+    angles = np.outer(positions, factors.astype(np.float64))[:, None, :]  # [T, 1, D/2]
+    a, b = np.split(x.astype(np.float64), 2, axis=-1)
+    cos, sin = np.cos(angles), np.sin(angles)
+    return np.concatenate([a * cos - b * sin, b * cos + a * sin], axis=-1)
+
+
+def attention(
+    q: Floats,
+    k: Floats,
+    v: Floats,
+    *,
+    position: int,
+    window: int = 0,
+    cap: float = 0.0,
+) -> Float64:
+    """Causal attention of T queries at `position` on over all keys before them.
+
+    Args:
+        q: [T, heads, D], already scaled.
+        k: [position + T, kv_heads, D].
+        v: As k.
+        position: Keys that were there before the first query.
+        window: A query sees this many keys, itself included; 0: all.
+        cap: Soft cap of the scores; 0: none.
+
+    Returns:
+        [T, heads, D].
+    """
+    group = q.shape[1] // k.shape[1]
+    keys = np.repeat(k.astype(np.float64), group, axis=1)
+    values = np.repeat(v.astype(np.float64), group, axis=1)
+    scores = softcap(np.einsum("thd,shd->hts", q.astype(np.float64), keys), cap)
+    rows = position + np.arange(q.shape[0])[:, None]
+    columns = np.arange(k.shape[0])[None, :]
+    hidden = columns > rows
+    if window:
+        hidden |= columns <= rows - window
+    scores = np.where(hidden, -np.inf, scores)
+    weights = np.exp(scores - scores.max(axis=-1, keepdims=True))
+    weights /= weights.sum(axis=-1, keepdims=True)
+    return np.einsum("hts,shd->thd", weights, values)
+
+
+def mix(values: NDArray[np.uint32]) -> NDArray[np.uint32]:
+    """The 32-bit hash of gumbel.wgsl.jinja."""
+    h = values.astype(np.uint64)
+    mask = np.uint64(0xFFFFFFFF)
+    h = ((h ^ (h >> np.uint64(16))) * np.uint64(0x7FEB352D)) & mask
+    h = ((h ^ (h >> np.uint64(15))) * np.uint64(0x846CA68B)) & mask
+    return (h ^ (h >> np.uint64(16))).astype(np.uint32)
+
+
+def gumbel(seed: int, num_generated: int, num_tokens: int) -> Float64:
+    """The noise of tokens 0..num_tokens - 1: -log(-log(u)), u of a hash in (0, 1)."""
+    start = mix(mix(np.array([seed], np.uint32)) + np.uint32(num_generated))
+    hashes = mix(start + np.arange(num_tokens, dtype=np.uint32))
+    uniform = ((hashes >> np.uint32(9)).astype(np.float64) + 0.5) * 2.0**-23
+    return -np.log(-np.log(uniform))
+
+
+def head(
+    w: Floats, x: Floats, gain: Floats, eps: float, *, cap: float, temperature: float, noise: Floats
+) -> tuple[int, Float64]:
+    """The next token and the score of each: w [vocab_size, K], x [K], noise [vocab_size]."""
+    logits = softcap(matvec(w, rms_norm(x, gain, eps)), cap)
+    scores = logits / temperature + noise if temperature > 0 else logits
+    return int(scores.argmax()), scores
