@@ -132,8 +132,6 @@ class SiteRequestHandler(BaseHTTPRequestHandler):
 
     server: SiteServer
     protocol_version = "HTTP/1.1"
-    server_version = TOOL.replace(" ", "/")
-    sys_version = ""
     timeout = SECONDS_TO_WAIT_FOR_A_REQUEST
 
     def do_GET(self) -> None:
@@ -149,6 +147,10 @@ class SiteRequestHandler(BaseHTTPRequestHandler):
         if name.startswith("do_"):
             return self._refuse_method
         raise AttributeError(name)
+
+    def version_string(self) -> str:
+        """Return what the Server header says."""
+        return TOOL.replace(" ", "/")
 
     def log_message(self, format: str, *args: Any) -> None:
         """Log nothing: the terminal shows the address only."""

@@ -84,7 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     # Where it is unset, the system's GPU libraries complain on stderr, each time they are asked.
     os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.gettempdir())
     try:
-        code = app(args=arguments, standalone_mode=False)
+        code = app(args=arguments, prog_name="webgemma", standalone_mode=False)
         sys.stdout.flush()
     except BrokenPipeError:  # the reader of stdout has gone, as in `webgemma inspect x | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -106,7 +106,10 @@ def _explain(error: Exception) -> tuple[str, int]:
     if isinstance(error, WebGemmaError):
         return str(error), error.exit_code
     if isinstance(error, CommandLineError):
-        return f"{error.format_message()} Try: webgemma --help", EXIT_USAGE  # type: ignore[attr-defined]
+        message = error.format_message().rstrip(".")  # type: ignore[attr-defined]
+        context = getattr(error, "ctx", None)
+        command = context.command_path if context else "webgemma"
+        return f"{message}. Try: {command} --help", EXIT_USAGE
     if isinstance(error, OSError) and error.filename:
         return f"{error.filename}: {error.strerror}.", EXIT_FAILURE
     return (
