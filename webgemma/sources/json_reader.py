@@ -60,8 +60,11 @@ def parse_json_object(where: str, data: bytes, offset: int = 0) -> dict[str, Any
         at = offset + len(error.doc[: error.pos].encode())
         reason = error.msg[:1].lower() + error.msg[1:]
         raise broken(where, "", f"no JSON ({reason})", "JSON", at=at) from error
-    except ValueError as error:
+    except _RefusedError as error:
         raise broken(where, "", str(error), "plain JSON") from error
+    except ValueError as error:
+        # Python's own bound on the digits of an integer.
+        raise broken(where, "", "an integer of thousands of digits", "plain JSON") from error
     if not isinstance(value, dict):
         raise broken(where, "", f"a JSON {type(value).__name__}", "a JSON object", at=offset)
     return value
