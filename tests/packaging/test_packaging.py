@@ -37,6 +37,12 @@ def run(*command: str | Path, cwd: Path) -> str:
     return result.stdout
 
 
+def fetch(url: str) -> bytes:
+    with urllib.request.urlopen(url, timeout=10) as response:
+        body: bytes = response.read()
+        return body
+
+
 @pytest.fixture(scope="module")
 def dist(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Build the sdist, and from it the wheel."""
@@ -78,20 +84,17 @@ def test_a_bare_environment_builds_and_serves_the_demo(
     binaries = tmp_path / "venv" / ("Scripts" if os.name == "nt" else "bin")
     run(binaries / "python", "-m", "pip", "install", "--quiet", dist[kind], cwd=tmp_path)
     assert "Commands:" in run(binaries / "webgemma", "--help", cwd=tmp_path)
-    process = subprocess.Popen(
+    with subprocess.Popen(
         [binaries / "webgemma", "demo", "--no-browser", "--port", "0"],
         cwd=tmp_path,
         env={"PATH": str(binaries), "XDG_CACHE_HOME": str(tmp_path / "cache")},
         stdout=subprocess.PIPE,
         text=True,
-    )
-    assert process.stdout is not None
-    url = process.stdout.readline().strip()
-    try:
-        with urllib.request.urlopen(url + "models/index.json", timeout=10) as response:
-            assert json.load(response)["models"][0]["id"] == "pebble"
-        with urllib.request.urlopen(url + "vendor/tokenizers.js", timeout=10) as response:
-            assert response.read() == (ROOT / "web/vendor/tokenizers.js").read_bytes()
-    finally:
+    ) as process:
+        assert process.stdout is not None
+        url = process.stdout.readline().strip()
+        assert json.loads(fetch(url + "models/index.json"))["models"][0]["id"] == "pebble"
+        vendored = (ROOT / "web/vendor/tokenizers.js").read_bytes()
+        assert fetch(url + "vendor/tokenizers.js") == vendored
         process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=10) == 0
+    assert process.returncode == 0
