@@ -117,9 +117,9 @@ def _read_shards(folder: Path) -> tuple[tuple[Path, ...], dict[str, FileTensor]]
     for name in names:
         for tensor in read_safetensors(SourceFile.at(folder / name)).values():
             if weight_map.get(tensor.name) != name:
-                listed = weight_map.get(tensor.name)
+                got = repr(weight_map[tensor.name]) if tensor.name in weight_map else "nothing"
                 expected = f"{index.name} to list it there"
-                raise broken(tensor.where, "", f"{listed or 'nothing'} in the index", expected)
+                raise broken(tensor.where, "", f"{got} in the index", expected)
             tensors[tensor.name] = tensor
     missing = sorted(weight_map.keys() - tensors.keys())
     if missing:

@@ -12,8 +12,9 @@ from webgemma.sources.files import broken, read_small, shown
 
 MAX_JSON_NBYTES = 16 << 20
 MAX_DEPTH = 32
-MAX_VALUES = 2_000_000
-"""Ten per tensor for MAX_TENSORS tensors, and as much again: well under 500 MB as objects."""
+MAX_TOKENS = 4_000_000
+"""Strings, brackets and commas: three times what MAX_TENSORS tensors of safetensors need. They
+take under two seconds to scan and under 500 MB as objects."""
 
 # A string (or what is left of one without an end, so that the scan stays linear), or a character
 # that opens, closes or continues an array or object.
@@ -72,18 +73,17 @@ def parse_json_object(where: str, data: bytes, offset: int = 0) -> dict[str, Any
 
 def _check_structure(where: str, data: bytes, offset: int) -> None:
     """Bound depth and number of values before any of them is made."""
-    depth = values = 0
-    for match in _TOKEN.finditer(data):
+    depth = 0
+    for count, match in enumerate(_TOKEN.finditer(data), 1):
         token = data[match.start()]
         if token in b"[{":
             depth += 1
         elif token in b"]}":
             depth -= 1
-        values += token != 0x22  # a quote: the key or value is counted by its comma or bracket
-        if depth > MAX_DEPTH or values > MAX_VALUES:
-            got, most = ("values", MAX_VALUES) if depth <= MAX_DEPTH else ("levels", MAX_DEPTH)
+        if depth > MAX_DEPTH or count > MAX_TOKENS:
+            what, most = ("levels", MAX_DEPTH) if depth > MAX_DEPTH else ("tokens", MAX_TOKENS)
             at = offset + match.start()
-            raise broken(where, "", f"more than {most:,} JSON {got}", f"at most {most:,}", at=at)
+            raise broken(where, "", f"more than {most:,} JSON {what}", f"at most {most:,}", at=at)
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
