@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from webgemma.checkpoint import TokenizerSource
-from webgemma.errors import FormatError
+from webgemma.errors import FormatError, UnsupportedError
 from webgemma.tokenizer.added import add_tokens
 from webgemma.tokenizer.document import make_added_token, make_document
 from webgemma.tokenizer.gguf import read_gguf_vocabulary
@@ -80,14 +80,21 @@ def find_merges(vocabulary: Vocabulary) -> Iterator[tuple[str, str]]:
     stand together, and their order among themselves is free: reversing it changed no id in 1,500
     random vocabularies with 800 texts each.
 
+    A piece with a character that is no piece itself is left out: sentencepiece could make it, a
+    merge list cannot. Trainers put every character into the vocabulary.
+
+    Raises:
+        UnsupportedError: a text could produce a piece that is marked as unused.
+
     Source: sentencepiece bpe_model.cc, Model::SampleEncode.
     """
     pieces, types = vocabulary.pieces, vocabulary.types
     parts = {
         piece
         for piece, kind in zip(pieces, types, strict=True)
-        if " " not in piece and (kind == NORMAL or (kind == UNUSED and len(piece) == 1))
+        if kind == NORMAL and " " not in piece
     }
+    _check_unused(vocabulary, parts)
     whole = [
         index
         for index, kind in enumerate(types)
@@ -99,3 +106,20 @@ def find_merges(vocabulary: Vocabulary) -> Iterator[tuple[str, str]]:
         for cut in range(1, len(piece)):
             if piece[:cut] in parts and piece[cut:] in parts:
                 yield piece[:cut], piece[cut:]
+
+
+def _check_unused(vocabulary: Vocabulary, parts: set[str]) -> None:
+    """Check that no unused piece is a character or the sum of two pieces.
+
+    sentencepiece merges such a piece and takes it apart again, which a merge list cannot express.
+    In model files unused pieces only pad the vocabulary.
+    """
+    for index, piece in enumerate(vocabulary.pieces):
+        if vocabulary.types[index] == UNUSED and (
+            len(piece) == 1
+            or any(piece[:cut] in parts and piece[cut:] in parts for cut in range(1, len(piece)))
+        ):
+            raise UnsupportedError(
+                f"tokenizer: piece {index} ({piece!r}) has type unused, but a text can produce it; "
+                "expected unused pieces to be padding. Give it another type."
+            )

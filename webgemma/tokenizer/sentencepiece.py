@@ -123,7 +123,7 @@ def _check_supported(model: _Model) -> None:
 
 
 def _fields(content: bytes, start: int) -> Iterator[tuple[int, int | bytes, int]]:
-    """Walk over one protobuf message: field number, value, byte offset in the whole file.
+    """Walk over one protobuf message: field number, value, the value's offset in the whole file.
 
     Fixed-width numbers come as their bytes; groups, long gone from protobuf, are refused.
     """
@@ -132,6 +132,7 @@ def _fields(content: bytes, start: int) -> Iterator[tuple[int, int | bytes, int]
         offset = start + position
         key, position = _varint(content, position, start)
         if key & 7 == 0:
+            offset = start + position
             number, position = _varint(content, position, start)
             yield key >> 3, number, offset
             continue
@@ -148,7 +149,7 @@ def _fields(content: bytes, start: int) -> Iterator[tuple[int, int | bytes, int]
                 f"{WHERE}: at byte {offset:,}: a field of {size:,} bytes, but only "
                 f"{len(content) - position:,} are left. The file is truncated: download it again."
             )
-        yield key >> 3, content[position : position + size], offset
+        yield key >> 3, content[position : position + size], start + position
         position += size
 
 
