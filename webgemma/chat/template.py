@@ -94,9 +94,9 @@ def gemma_chat(tokenizer: Tokenizer, bos: str) -> ChatData:
 def _with_bos(chat: ChatData, bos: str) -> ChatData:
     """Put BOS first where the template has not."""
     system = chat["roles"]["system"]
-    if not chat["prefix"].startswith(bos):
+    if bos not in chat["prefix"]:
         chat = {**chat, "prefix": bos + chat["prefix"]}
-    if not system["prefix"].startswith(bos):
+    if bos not in system["prefix"]:
         system = {**system, "prefix": bos + system["prefix"]}
     return {**chat, "roles": {**chat["roles"], "system": system}}
 
