@@ -72,9 +72,7 @@ export function checkMessages(chat, messages, { needsReply }) {
       );
     }
     if (typeof message.content !== "string") {
-      throw new ConfigError(
-        `messages[${index}]: content is not a string. Only text is supported.`,
-      );
+      throw new ConfigError(`messages[${index}]: content is not a string. Only text is supported.`);
     }
   });
   const last = messages[messages.length - 1].role;
