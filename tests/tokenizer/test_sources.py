@@ -487,3 +487,38 @@ def test_a_user_defined_piece_may_be_looked_for_before_spaces_are_replaced() -> 
 def test_control_pieces_of_a_base_vocabulary() -> None:
     tokenizer = convert([*base_pieces(), ("a", -0.0, NORMAL), ("<x>", 0.0, CONTROL)])
     assert tokenizer.control_token_ids == {0, 1, 2, 3, 261}
+
+
+def test_lone_surrogates_are_refused() -> None:
+    pieces = [*tiny_pieces(), ("a\ud800", -99.0, NORMAL)]
+    message = "a piece holds U+D800, a lone surrogate, expected Unicode text."
+    source = TokenizerSource(gguf=gguf_keys(pieces))
+    check(source, FormatError, f"tokenizer.ggml.tokens: {message}")
+    content = document()
+    content["model"]["vocab"]["a\ud800"] = len(tiny_pieces())
+    check(as_source(content), FormatError, f"tokenizer.json: {message}")
+
+
+def test_mutated_documents_are_read_or_refused() -> None:
+    junk = [None, True, -1, 3, 1e9, "", "a", "\ud800", [], [1], ["a", "b"], {}, {"type": "X"}]
+    source = random.Random(12)
+    original = json.dumps(document())
+    refused = 0
+    for _ in range(400):
+        content = json.loads(original)
+        place: Any = content
+        while True:
+            key = source.choice(list(place)) if isinstance(place, dict) else None
+            key = source.randrange(len(place)) if key is None else key
+            child = place[key]
+            if not isinstance(child, dict | list) or not child or source.random() < 0.2:
+                break
+            place = child
+        place[key] = source.choice(junk)
+        try:
+            made = make_tokenizer_json(as_source(content))
+        except (FormatError, UnsupportedError):
+            refused += 1
+        else:
+            Tokenizer.from_json(made).encode("the model")
+    assert 80 < refused < 400

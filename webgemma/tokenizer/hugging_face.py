@@ -13,7 +13,7 @@ from webgemma.tokenizer.document import (
     make_added_token,
     make_document,
 )
-from webgemma.tokenizer.pieces import MAX_PIECE_CHARACTERS, MAX_PIECES
+from webgemma.tokenizer.pieces import MAX_PIECE_CHARACTERS, MAX_PIECES, check_unicode
 
 WHERE = "tokenizer.json"
 MAX_NBYTES = 256 << 20
@@ -43,6 +43,7 @@ def read_tokenizer_json(content: bytes) -> dict[str, Any]:
     vocab = _check_vocab(model.get("vocab"))
     added = _check_added(document.get("added_tokens") or [], vocab)
     _check_ids(vocab)
+    check_unicode(WHERE, vocab)
     _check_bytes(model, vocab)
     return make_document(
         dict(sorted(vocab.items(), key=lambda item: item[1])),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from webgemma.errors import FormatError
@@ -75,8 +76,24 @@ def check_vocabulary(where: str, vocabulary: Vocabulary) -> None:
         )
 
 
+def check_unicode(where: str, pieces: Iterable[str]) -> None:
+    """Check that no piece holds a lone surrogate, which UTF-8 and so tokenizer.json cannot.
+
+    Raises:
+        FormatError: one does.
+    """
+    try:
+        "\n".join(pieces).encode()
+    except UnicodeEncodeError as error:
+        raise FormatError(
+            f"{where}: a piece holds U+{ord(error.object[error.start]):04X}, a lone surrogate, "
+            "expected Unicode text."
+        ) from error
+
+
 def _check_pieces(where: str, vocabulary: Vocabulary) -> None:
     """Check every piece by itself, and that no two are equal."""
+    check_unicode(where, vocabulary.pieces)
     first: dict[str, int] = {}
     for index, piece in enumerate(vocabulary.pieces):
         if not piece or len(piece) > MAX_PIECE_CHARACTERS:
