@@ -300,7 +300,9 @@ def test_tokenizer_config_appends_renames_and_marks() -> None:
     config = {
         "added_tokens_decoder": {
             "11": {"content": "<|tool|>", "special": True},
-            "10": {"content": "<b>", "special": False},
+            "8": {"content": "  ", "special": False},
+            "10": {"content": "<think>", "special": False},
+            "300": {"content": "not a trained piece", "special": False},
             "14": {"content": "<0x02>", "special": True},
             str(size): {"content": "<extra>", "special": True},
             str(size + 1): {"content": "<word>", "special": False},
@@ -312,6 +314,8 @@ def test_tokenizer_config_appends_renames_and_marks() -> None:
     assert tokenizer.piece(11) == "<|tool|>"
     assert {11, size} <= tokenizer.control_token_ids
     assert tokenizer.control_token_ids.isdisjoint({10, 14, size + 1})
+    assert tokenizer.encode("<think>  ") == [10, 8]
+    assert tokenizer.token_id("not a trained piece") is None
     assert tokenizer.encode("a<word>") == [*tokenizer.encode("a"), size + 1]
     assert size not in tokenizer.encode("<extra>")
 

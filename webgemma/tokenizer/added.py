@@ -24,9 +24,9 @@ _WHERE = "tokenizer_config.json: added_tokens_decoder"
 def add_tokens(vocabulary: Vocabulary, config: Mapping[str, Any]) -> Vocabulary:
     """Append, rename and mark tokens as a fine-tuned model's tokenizer_config.json says.
 
-    A token after the last piece is appended. A special token becomes a control token, and gives
-    its name to a fixed piece with its id (fine-tuning often renames an unused one). Gemma's turn
-    markers become control tokens in any case.
+    A token after the last piece is appended. One with the id of a fixed piece gives it its name:
+    fine-tuning often renames an unused one. A special one becomes a control token, and Gemma's turn
+    markers do in any case.
 
     Args:
         vocabulary: the pieces of the model file.
@@ -39,6 +39,7 @@ def add_tokens(vocabulary: Vocabulary, config: Mapping[str, Any]) -> Vocabulary:
     added = _read_added(config)
     for token_id in sorted(added):
         content, is_special = added[token_id]
+        content = content if is_special else content.replace(" ", "\u2581")
         if token_id == len(pieces):
             pieces.append(content)
             types.append(USER_DEFINED)
@@ -47,8 +48,13 @@ def add_tokens(vocabulary: Vocabulary, config: Mapping[str, Any]) -> Vocabulary:
                 f"{_WHERE}: got id {token_id}, expected at most {len(pieces)}, the next after the "
                 "vocabulary. The file belongs to another tokenizer."
             )
-        if is_special and types[token_id] not in (NORMAL, BYTE, UNKNOWN):
-            pieces[token_id], types[token_id] = content, CONTROL
+        if types[token_id] in (NORMAL, BYTE, UNKNOWN):
+            continue
+        if is_special:
+            types[token_id] = CONTROL
+        elif content != pieces[token_id]:
+            types[token_id] = USER_DEFINED
+        pieces[token_id] = content
     for index, piece in enumerate(pieces):
         if piece in TURN_MARKERS and types[index] != BYTE:
             types[index] = CONTROL
