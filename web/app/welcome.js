@@ -65,8 +65,10 @@ export class Welcome {
       this.bar.value = progress.loaded_nbytes / Math.max(1, progress.total_nbytes);
       this.status.textContent = `${formatDownload(progress)} · verified as it arrives`;
     } else if (progress.stage === "compile") {
-      this.bar.value = 1;
-      this.status.textContent = "Verified. Compiling the shaders…";
+      this.bar.value = progress.compiled_kernels / Math.max(1, progress.num_kernels);
+      this.status.textContent =
+        `Download verified · preparing the GPU, ` +
+        `${progress.compiled_kernels} of ${progress.num_kernels} programs compiled`;
     }
   }
 

@@ -10,4 +10,4 @@ export {
   UnsupportedError,
   WebGemmaError,
 } from "./errors.js";
-export { fetchManifest } from "./shards.js";
+export { fetchManifest } from "./files.js";

@@ -11,10 +11,11 @@ import {
   requestDevice,
 } from "./device.js";
 import { UnsupportedError } from "./errors.js";
+import { fetchJson, fetchManifest, fetchText } from "./files.js";
 import { ProgressMeter } from "./progress.js";
 import { chooseVariant, createRunner } from "./runner.js";
 import { Session } from "./session.js";
-import { fetchJson, fetchManifest, fetchText, planShards, streamShards } from "./shards.js";
+import { planShards, streamShards } from "./shards.js";
 import { Tokenizer } from "./tokenizer.js";
 
 const PROGRAM_VERSION = 1;
@@ -54,7 +55,11 @@ export async function loadModel(url, options = {}) {
   const symbols = { ...variant.symbols, context_window_size: contextWindowSize };
   const device = await requestDevice(adapter, variant, neededLimits(manifest, program, symbols));
   const readShader = shaderReader(base, manifest, signal);
-  const runner = await createRunner(device, program, readShader, { variant, contextWindowSize });
+  const runner = await createRunner(device, program, readShader, {
+    variant,
+    contextWindowSize,
+    onCompiled: (done, total) => meter.compile(done, total),
+  });
   try {
     const tokenizer = await fill(base, manifest, cache, runner, meter, signal);
     const info = describe(manifest, runner, describeAdapter(adapter));

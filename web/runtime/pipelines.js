@@ -16,13 +16,15 @@ const DIRECTIVES = new Map([
  * @param {Program} program
  * @param {Variant} variant
  * @param {(file: string) => Promise<string>} readShader
+ * @param {(done: number, total: number) => void} [onCompiled]
  * @returns {Promise<Map<string, GPUComputePipeline>>} by the kernel's name
  */
-export async function createPipelines(device, program, variant, readShader) {
+export async function createPipelines(device, program, variant, readShader, onCompiled) {
   const used = new Set(
     Object.values(program.phases).flatMap((steps) => steps.map((s) => s.kernel)),
   );
   const layouts = new Map();
+  let done = 0;
   const entries = Array.from(used, async (name) => {
     const kernel = program.kernels[name];
     if (!kernel) throw new ProgramError(`program.json: there is no kernel '${name}'.`);
@@ -36,6 +38,7 @@ export async function createPipelines(device, program, variant, readShader) {
       layouts.get(signature),
       readShader,
     );
+    onCompiled?.(++done, used.size);
     return /** @type {const} */ ([name, pipeline]);
   });
   return new Map(await Promise.all(entries));

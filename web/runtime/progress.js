@@ -1,4 +1,4 @@
-/** Measures a download: bytes so far, and the rate of the last seconds. */
+/** Measures how far a model is loaded: bytes, their rate over the last seconds, kernels. */
 
 /** @import { Progress } from "./types.d.ts" */
 
@@ -18,6 +18,8 @@ export class ProgressMeter {
     this.lastReport = -Infinity;
     this.loaded = 0;
     this.total = 0;
+    this.compiled = 0;
+    this.numKernels = 0;
     /** @type {Progress["stage"]} */
     this.stage = "manifest";
     /** @type {{time: number, loaded: number}[]} */
@@ -42,6 +44,16 @@ export class ProgressMeter {
     if (time - this.lastReport >= REPORT_EVERY_MS) this.send(time);
   }
 
+  /**
+   * Note that kernels were compiled, which happens while bytes arrive and after it.
+   * @param {number} done
+   * @param {number} total
+   */
+  compile(done, total) {
+    [this.compiled, this.numKernels] = [done, total];
+    this.send(this.now());
+  }
+
   /** @param {number} time */
   send(time) {
     this.lastReport = time;
@@ -54,6 +66,8 @@ export class ProgressMeter {
       loaded_nbytes: this.loaded,
       total_nbytes: this.total,
       rate: seconds > 0 ? Math.max(0, (this.loaded - oldest.loaded) / seconds) : 0,
+      compiled_kernels: this.compiled,
+      num_kernels: this.numKernels,
       duration_ms: time - this.started,
     });
   }

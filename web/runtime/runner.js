@@ -14,7 +14,12 @@ import { StagingPool } from "./staging.js";
 
 /** @typedef {Record<string, number>} Symbols */
 /** @typedef {(file: string) => Promise<string>} ReadShader */
-/** @typedef {{variant: Variant, contextWindowSize: number}} RunnerOptions */
+/**
+ * @typedef {object} RunnerOptions
+ * @property {Variant} variant what `chooseVariant` chose
+ * @property {number} contextWindowSize tokens the caches hold
+ * @property {(done: number, total: number) => void} [onCompiled] called after each kernel
+ */
 /**
  * A step, ready to be encoded.
  * @typedef {object} BoundStep
@@ -74,7 +79,8 @@ export function chooseVariant(program, features, name = "auto") {
 export async function createRunner(device, program, readShader, options) {
   const runner = new Runner(device, program, options);
   try {
-    runner.pipelines = createPipelines(device, program, options.variant, readShader);
+    const { variant, onCompiled } = options;
+    runner.pipelines = createPipelines(device, program, variant, readShader, onCompiled);
     runner.pipelines.catch(() => {}); // `ready` reports it
     await runner.createBuffers();
     runner.fillTables();

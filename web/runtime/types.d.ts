@@ -101,6 +101,8 @@ export interface Progress {
   total_nbytes: number;
   /** Bytes per second over the last seconds; 0 while unknown. */
   rate: number;
+  compiled_kernels: number;
+  num_kernels: number;
   duration_ms: number;
 }
 
