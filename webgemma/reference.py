@@ -22,6 +22,11 @@ def matmul(w: Floats, x: Floats) -> Float64:
     return x.astype(np.float64) @ w.astype(np.float64).T
 
 
+def embed(table: Floats, tokens: NDArray[np.integer], scale: float) -> Float64:
+    """Rows of the table [vocab_size, K] times scale: [T] -> [T, K]."""
+    return table[tokens].astype(np.float64) * scale
+
+
 def rms_norm(x: Floats, gain: Floats, eps: float) -> Float64:
     """The rows of x [..., K] over their root mean square, times gain [K]."""
     x64 = x.astype(np.float64)

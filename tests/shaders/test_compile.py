@@ -1,0 +1,90 @@
+"""Every rendered shader compiles: in naga (wgpu), and in Dawn with Chrome's directives.
+
+"Every" is every kernel of the small models' programs and of seeded shapes that cover all storage
+types, in all four variants.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.support.gpu import device
+from tests.support.programs import all_programs
+from webgemma.runtime.runner import DIRECTIVES, Runner, choose_variant
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+
+
+@pytest.fixture(scope="module")
+def programs(fixtures):
+    """(program, shaders) of every model that covers a template, type or mode."""
+    return list(all_programs(fixtures))
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("variant", ["f32", "subgroups", "f16", "f16+subgroups"])
+def test_naga(programs, variant):
+    for program, shaders in programs:
+        chosen = choose_variant(program, set(DIRECTIVES), variant)
+        runner = Runner(
+            device(*chosen.requires), program, shaders, variant=chosen, context_window_size=64
+        )
+        runner.destroy()
+
+
+def dawn_folder() -> Path:
+    """The folder whose node_modules holds the npm package `webgpu`."""
+    why = None
+    if shutil.which("node") is None:
+        why = "node is not installed"
+    elif not (ROOT / "node_modules" / "webgpu").is_dir():
+        why = "the npm package webgpu is not installed (npm install)"
+    if why and os.environ.get("WEBGEMMA_REQUIRE_BROWSER") == "1":
+        pytest.fail(why, pytrace=False)
+    if why:
+        pytest.skip(why)
+    return ROOT
+
+
+def test_dawn(programs):
+    folder = dawn_folder()
+    shaders = {}
+    for program, texts in programs:
+        for kernel in program.kernels.values():
+            for shader in kernel.shaders.values():
+                key = (texts[shader.file], shader.requires, tuple(kernel.constants.items()))
+                shaders[key] = shader.file
+    request = [
+        {"name": name, "code": code, "requires": requires, "constants": dict(constants)}
+        for (code, requires, constants), name in shaders.items()
+    ]
+    print(f"{len(request)} pipelines compiled by Dawn")
+    assert len(request) > 100
+    assert compile_with_dawn(folder, request) == []
+
+
+def test_dawn_refuses_what_is_wrong():
+    broken = {"name": "x", "code": "fn main() { oops }", "requires": [], "constants": {}}
+    [failed] = compile_with_dawn(dawn_folder(), [broken])
+    assert failed["name"] == "x"
+
+
+def compile_with_dawn(folder: Path, request: list[dict[str, object]]) -> list[dict[str, object]]:
+    """The shaders that do not compile."""
+    done = subprocess.run(
+        ["node", HERE / "dawn" / "compile.mjs", folder],
+        input=json.dumps(request),
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    failed: list[dict[str, object]] = json.loads(done.stdout)
+    return failed
