@@ -92,11 +92,13 @@ def test_shards(sharded: Path) -> None:
 
 
 def test_links_as_in_a_hub_cache(folder: Path, tmp_path: Path) -> None:
-    linked = tmp_path / "snapshot"
-    linked.mkdir()
+    linked = tmp_path / "models--google--gemma-2-2b-it" / "snapshots" / "0123abcd"
+    linked.mkdir(parents=True)
     for path in folder.iterdir():
         (linked / path.name).symlink_to(path)
-    assert open_checkpoint(linked).tensors["a"].read_rows(0, 2).tobytes() == A.tobytes()
+    checkpoint = open_checkpoint(linked)
+    assert checkpoint.name == "gemma-2-2b-it"
+    assert checkpoint.tensors["a"].read_rows(0, 2).tobytes() == A.tobytes()
 
 
 def test_sentencepiece_comes_before_tokenizer_json(folder: Path) -> None:

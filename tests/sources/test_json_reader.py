@@ -50,7 +50,11 @@ BROKEN = {
     "overflow": (b'{"a": 1e999}', "got the number 1e999, expected plain JSON."),
     "a number of 5,000 digits": (
         b'{"a": ' + b"1" * 5_000 + b"}",
-        "got an integer of thousands of digits, expected plain JSON.",
+        "got an integer of 5,000 digits, expected plain JSON.",
+    ),
+    "a fraction of 100 digits": (
+        b'{"a": 0.' + b"1" * 98 + b"}",
+        "got a number of 100 characters, expected plain JSON.",
     ),
     "not UTF-8": (b'{"a": "\xff"}', "byte 7: got the byte 0xff, expected UTF-8."),
     "UTF-16": ('{"a": 1}'.encode("utf-16"), "byte 0: got the byte 0xff, expected UTF-8."),

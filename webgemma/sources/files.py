@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import reprlib
 import stat
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +38,18 @@ def broken(
 def shown(name: str, most: int = 80) -> str:
     """A name from a file, quoted, on one line and cut to a length that can be read."""
     return repr(name if len(name) <= most else name[:most] + "...")
+
+
+def shown_value(value: object) -> str:
+    """A value from a file, on one line; of a long one, only as much as is shown is made text."""
+    if value is None:
+        return "nothing"
+    if isinstance(value, np.ndarray):
+        return f"an array of {value.size:,} numbers"
+    short = reprlib.Repr()
+    short.maxlist = short.maxdict = 10
+    short.maxstring = short.maxlong = 60
+    return short.repr(value)[:80]
 
 
 @dataclass(frozen=True, slots=True)

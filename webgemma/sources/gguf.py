@@ -11,7 +11,7 @@ import numpy as np
 
 from webgemma.checkpoint import Checkpoint, TokenizerSource
 from webgemma.errors import ConfigError, UnsupportedError
-from webgemma.sources.files import SourceFile, broken
+from webgemma.sources.files import SourceFile, broken, shown, shown_value
 from webgemma.sources.gguf_header import Header, architecture_of, read_header
 from webgemma.sources.licences import read_licences_beside
 from webgemma.sources.templates import check_template
@@ -89,7 +89,7 @@ def _add_part(
     for key, value in part.metadata.items():
         if not key.startswith("split.") and not _is_same(first.metadata.get(key), value):
             expected = f"the same as in {paths[0].name}"
-            raise broken(paths[number], f"key {key!r}", repr(value)[:60], expected)
+            raise broken(paths[number], f"key {shown(key)}", shown_value(value), expected)
     for name, tensor in part.tensors.items():
         if name in tensors:
             expected = f"every name once (it is in {tensors[name].source.path.name} too)"
@@ -100,25 +100,25 @@ def _add_part(
 def _check_split(header: Header, number: int, count: int) -> None:
     """Check that split.no and split.count agree with the file's name."""
     path, metadata = header.source.path, header.metadata
-    found_count = metadata.get("split.count", 1 if count == 1 else None)
-    if found_count != count or isinstance(found_count, bool):
-        raise broken(
-            path, "key 'split.count'", _shown(found_count), f"{count}, as the file's name says",
-            do="Give the parts the names they were published with.",
-        )  # fmt: skip
-    found_number = metadata.get("split.no", 0 if count == 1 else None)
-    if found_number != number or isinstance(found_number, bool):
-        raise broken(
-            path, "key 'split.no'", _shown(found_number), f"{number}, as the file's name says",
-            do="Give the parts the names they were published with.",
-        )  # fmt: skip
+    for key, expected, default in (("split.count", count, 1), ("split.no", number, 0)):
+        found = metadata.get(key, default if count == 1 else None)
+        if type(found) is not int or found != expected:
+            raise broken(
+                path,
+                f"key {key!r}",
+                shown_value(found),
+                f"{expected}, as the file's name says",
+                do="Give the parts the names they were published with.",
+            )
 
 
 def _check_tensor_count(first: Header, total: int, num_parts: int) -> None:
     declared = first.metadata.get("split.tensors.count", total if num_parts == 1 else None)
-    if declared != total or isinstance(declared, bool):
+    if type(declared) is not int or declared != total:
         expected = f"{total:,}, the tensors found in {num_parts} part(s)"
-        raise broken(first.source.path, "key 'split.tensors.count'", _shown(declared), expected)
+        raise broken(
+            first.source.path, "key 'split.tensors.count'", shown_value(declared), expected
+        )
     if not total:
         raise UnsupportedError(
             f"{first.source.path}: the file holds no tensors, only metadata or a vocabulary. "
@@ -130,10 +130,6 @@ def _is_same(a: Any, b: Any) -> bool:
     if isinstance(a, np.ndarray) or isinstance(b, np.ndarray):
         return np.array_equal(a, b)
     return type(a) is type(b) and bool(a == b)
-
-
-def _shown(value: object) -> str:
-    return "nothing" if value is None else repr(value)[:60]
 
 
 def _name(metadata: Mapping[str, Any], path: Path) -> str:

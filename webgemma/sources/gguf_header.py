@@ -14,7 +14,7 @@ import numpy as np
 
 from webgemma.errors import FormatError, UnsupportedError
 from webgemma.sources.cursor import Cursor
-from webgemma.sources.files import SourceFile, broken, shown
+from webgemma.sources.files import SourceFile, broken, shown, shown_value
 from webgemma.sources.gguf_tensors import read_tensors
 from webgemma.sources.tensor import FileTensor
 
@@ -181,7 +181,7 @@ def _read_numbers(cursor: Cursor, what: str, value_type: int, count: int) -> Any
 def _alignment(source: SourceFile, metadata: dict[str, Any]) -> int:
     alignment = metadata.get("general.alignment", DEFAULT_ALIGNMENT)
     if type(alignment) is not int or alignment not in ALIGNMENTS:
-        got, expected = repr(alignment)[:60], "a power of two from 8 to 65,536"
+        got, expected = shown_value(alignment), "a power of two from 8 to 65,536"
         raise broken(source.path, "key 'general.alignment'", got, expected)
     return alignment
 
@@ -195,8 +195,10 @@ def architecture_of(header: Header) -> str:
     value = header.metadata.get("general.architecture")
     if isinstance(value, str) and re.fullmatch(r"[a-z0-9][a-z0-9._-]{0,63}", value):
         return value
-    got = "nothing" if value is None else repr(value)[:60]
     error: FormatError = broken(
-        header.source.path, "key 'general.architecture'", got, "a name such as 'gemma2'"
+        header.source.path,
+        "key 'general.architecture'",
+        shown_value(value),
+        "a name such as 'gemma2'",
     )
     raise error

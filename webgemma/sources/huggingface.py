@@ -8,7 +8,7 @@ from typing import Any
 
 from webgemma.checkpoint import Checkpoint, TokenizerSource
 from webgemma.errors import ConfigError, UnsupportedError
-from webgemma.sources.files import SourceFile, broken, read_small, shown
+from webgemma.sources.files import SourceFile, broken, read_small, shown, shown_value
 from webgemma.sources.json_reader import read_json_object
 from webgemma.sources.licences import read_licences
 from webgemma.sources.safetensors_file import read_safetensors
@@ -46,7 +46,7 @@ def open_huggingface(folder: Path) -> Checkpoint:
         chat_template=read_folder_template(folder, tokenizer_config),
         generation_config=_optional_json(folder / "generation_config.json"),
         licence_files=read_licences(folder),
-        name=folder.absolute().name,
+        name=_name(folder.absolute()),
     )
 
 
@@ -54,8 +54,16 @@ def _architecture(folder: Path, config: dict[str, Any]) -> str:
     value = config.get("model_type")
     if isinstance(value, str) and re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", value):
         return value
-    got = "nothing" if value is None else repr(value)[:60]
+    got = shown_value(value)
     raise broken(folder / "config.json", "key 'model_type'", got, "a name such as 'gemma2'")
+
+
+def _name(folder: Path) -> str:
+    """The folder's name; in a hub cache, models--OWNER--NAME/snapshots/COMMIT, the model's."""
+    repository = folder.parent.parent.name
+    if folder.parent.name == "snapshots" and repository.startswith("models--"):
+        return repository.rpartition("--")[2]
+    return folder.name
 
 
 def _optional_json(path: Path) -> dict[str, Any]:
@@ -117,7 +125,7 @@ def _read_shards(folder: Path) -> tuple[tuple[Path, ...], dict[str, FileTensor]]
     for name in names:
         for tensor in read_safetensors(SourceFile.at(folder / name)).values():
             if weight_map.get(tensor.name) != name:
-                got = repr(weight_map[tensor.name]) if tensor.name in weight_map else "nothing"
+                got = shown_value(weight_map.get(tensor.name))
                 expected = f"{index.name} to list it there"
                 raise broken(tensor.where, "", f"{got} in the index", expected)
             tensors[tensor.name] = tensor
@@ -132,11 +140,11 @@ def _weight_map(index: Path) -> dict[str, str]:
     """Tensor name -> plain file name."""
     weight_map = read_json_object(index, MAX_INDEX_NBYTES).get("weight_map")
     if not isinstance(weight_map, dict) or not weight_map:
-        raise broken(index, "key 'weight_map'", repr(weight_map)[:60], "an object of file names")
+        raise broken(index, "key 'weight_map'", shown_value(weight_map), "an object of file names")
     for tensor, file in weight_map.items():
         where = f"tensor {shown(tensor)}"
         if not isinstance(file, str) or not _SHARD_NAME.fullmatch(file) or ".." in file:
-            raise broken(index, where, repr(file)[:60], "a plain file name in the same folder")
+            raise broken(index, where, shown_value(file), "a plain file name in the same folder")
         if not file.endswith(".safetensors"):
             raise UnsupportedError(
                 f"{index}: {where}: the file {shown(file)} is not supported (have safetensors). "

@@ -5,21 +5,26 @@ from __future__ import annotations
 import json
 import math
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
 from webgemma.sources.files import broken, read_small, shown
 
 MAX_JSON_NBYTES = 16 << 20
+MAX_TEXT_NBYTES = 256 << 20
 MAX_DEPTH = 32
 MAX_TOKENS = 4_000_000
 """Strings, brackets and commas: three times what MAX_TENSORS tensors of safetensors need. They
 take under two seconds to scan and under 500 MB as objects."""
 
+MAX_DIGITS = 20  # of integers: 64 bits and a sign
+MAX_FLOAT_LENGTH = 64  # the longest that a program writes has 24 characters
+
 # A string (or what is left of one without an end, so that the scan stays linear), or a character
 # that opens, closes or continues an array or object.
 _TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)|[\[{]|[\]}]|,', re.DOTALL)
-_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 def read_json_object(path: Path, most: int = MAX_JSON_NBYTES) -> dict[str, Any]:
@@ -46,28 +51,34 @@ def parse_json_object(where: str, data: bytes, offset: int = 0) -> dict[str, Any
     """
     _check_structure(where, data, offset)
     try:
-        value = json.loads(
-            data.decode(),
-            object_pairs_hook=_unique,
-            parse_constant=_refuse_constant,
-            parse_float=_finite,
-        )
-        if _SURROGATE.search(data):
-            _check_text(value)
+        text = data.decode()
     except UnicodeDecodeError as error:
         got = f"the byte 0x{data[error.start]:02x}"
         raise broken(where, "", got, "UTF-8", at=offset + error.start) from error
+    _check_memory(where, text)
+    value = _parse(where, text, offset)
+    if not isinstance(value, dict):
+        raise broken(where, "", f"a JSON {type(value).__name__}", "a JSON object", at=offset)
+    return value
+
+
+def _parse(where: str, text: str, offset: int) -> Any:
+    try:
+        value = json.loads(
+            text,
+            object_pairs_hook=_unique,
+            parse_constant=_refuse_constant,
+            parse_float=_finite,
+            parse_int=_short,
+        )
+        if _SURROGATE.search(text):
+            _check_text(value)
     except json.JSONDecodeError as error:
-        at = offset + len(error.doc[: error.pos].encode())
+        at = offset + len(text[: error.pos].encode())
         reason = error.msg[:1].lower() + error.msg[1:]
         raise broken(where, "", f"no JSON ({reason})", "JSON", at=at) from error
     except _RefusedError as error:
         raise broken(where, "", str(error), "plain JSON") from error
-    except ValueError as error:
-        # Python's own bound on the digits of an integer.
-        raise broken(where, "", "an integer of thousands of digits", "plain JSON") from error
-    if not isinstance(value, dict):
-        raise broken(where, "", f"a JSON {type(value).__name__}", "a JSON object", at=offset)
     return value
 
 
@@ -86,6 +97,12 @@ def _check_structure(where: str, data: bytes, offset: int) -> None:
             raise broken(where, "", f"more than {most:,} JSON {what}", f"at most {most:,}", at=at)
 
 
+def _check_memory(where: str, text: str) -> None:
+    """Bound the memory of the text: one character beyond U+FFFF makes each take four bytes."""
+    if sys.getsizeof(text) > MAX_TEXT_NBYTES:
+        raise broken(where, "JSON", f"over {MAX_TEXT_NBYTES:,} bytes once decoded", "less")
+
+
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) == len(pairs):
@@ -102,10 +119,19 @@ def _refuse_constant(text: str) -> float:
     raise _RefusedError(f"the number {text}")
 
 
+def _short(text: str) -> int:
+    # Python takes time that grows with the square of the digits.
+    if len(text) > MAX_DIGITS:
+        raise _RefusedError(f"an integer of {len(text):,} digits")
+    return int(text)
+
+
 def _finite(text: str) -> float:
+    if len(text) > MAX_FLOAT_LENGTH:
+        raise _RefusedError(f"a number of {len(text):,} characters")
     value = float(text)
     if math.isinf(value):
-        raise _RefusedError(f"the number {text[:40]}")
+        raise _RefusedError(f"the number {text}")
     return value
 
 

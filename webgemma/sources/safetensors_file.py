@@ -10,7 +10,7 @@ import math
 from typing import Any
 
 from webgemma.errors import FormatError, UnsupportedError
-from webgemma.sources.files import SourceFile, broken, shown
+from webgemma.sources.files import SourceFile, broken, shown, shown_value
 from webgemma.sources.json_reader import parse_json_object
 from webgemma.sources.tensor import FileTensor
 
@@ -80,7 +80,7 @@ def _check_metadata(source: SourceFile, metadata: object) -> None:
     if metadata is None:
         return
     if not isinstance(metadata, dict) or not all(isinstance(v, str) for v in metadata.values()):
-        raise broken(source.path, "'__metadata__'", repr(metadata)[:60], "an object of strings")
+        raise broken(source.path, "'__metadata__'", shown_value(metadata), "an object of strings")
 
 
 def _tensor(source: SourceFile, name: str, entry: object, start: int) -> FileTensor:
@@ -90,7 +90,7 @@ def _tensor(source: SourceFile, name: str, entry: object, start: int) -> FileTen
         raise broken(source.path, "name of a tensor", shown(name), expected)
     where = f"{source.path}: tensor {shown(name)}"
     if not isinstance(entry, dict) or entry.keys() != {"dtype", "shape", "data_offsets"}:
-        got = repr(list(entry) if isinstance(entry, dict) else entry)[:60]
+        got = shown_value(list(entry) if isinstance(entry, dict) else entry)
         raise broken(where, "", got, "an object of 'dtype', 'shape' and 'data_offsets'")
     shape = _shape(where, entry["shape"])
     bits = _bits(where, entry["dtype"])
@@ -113,7 +113,7 @@ def _shape(where: str, shape: object) -> tuple[int, ...]:
         or not all(type(size) is int and 0 <= size < 1 << 63 for size in shape)
     ):
         expected = f"a list of at most {MAX_DIMENSIONS} sizes"
-        raise broken(where, "shape", repr(shape)[:60], expected)
+        raise broken(where, "shape", shown_value(shape), expected)
     if 0 in shape:
         raise UnsupportedError(
             f"{where}: shape {shape} has no elements, which is not supported. "
@@ -124,7 +124,7 @@ def _shape(where: str, shape: object) -> tuple[int, ...]:
 
 def _bits(where: str, dtype: object) -> int:
     if not isinstance(dtype, str):
-        raise broken(where, "dtype", repr(dtype)[:60], "a name")
+        raise broken(where, "dtype", shown_value(dtype), "a name")
     if dtype not in DTYPE_BITS:
         raise UnsupportedError(
             f"{where}: dtype {shown(dtype)} is not supported (have {', '.join(DTYPE_BITS)}). "
@@ -140,7 +140,7 @@ def _offsets(where: str, offsets: object) -> tuple[int, int]:
         or not all(type(o) is int for o in offsets)
         or not 0 <= offsets[0] <= offsets[1]
     ):
-        raise broken(where, "data_offsets", repr(offsets)[:60], "[begin, end]")
+        raise broken(where, "data_offsets", shown_value(offsets), "[begin, end]")
     return offsets[0], offsets[1]
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from webgemma.sources.files import broken, read_small
+from webgemma.sources.files import broken, read_small, shown_value
 from webgemma.sources.json_reader import read_json_object
 
 MAX_TEMPLATE_NBYTES = 256 << 10
@@ -21,7 +21,7 @@ def check_template(where: str, value: object) -> str | None:
     if value is None:
         return None
     if not isinstance(value, str):
-        raise broken(where, "", repr(value)[:60], "a string")
+        raise broken(where, "", shown_value(value), "a string")
     try:
         nbytes = len(value.encode())
     except UnicodeEncodeError as error:
@@ -63,7 +63,7 @@ def _chosen(path: Path, value: object) -> str | None:
     named: dict[str, object] = {}
     for entry in value:
         if not isinstance(entry, dict) or not isinstance(entry.get("name"), str):
-            raise broken(where, "", repr(entry)[:60], "objects with 'name' and 'template'")
+            raise broken(where, "", shown_value(entry), "objects with 'name' and 'template'")
         named[entry["name"]] = entry.get("template")
     only = next(iter(named.values())) if len(named) == 1 else None
     return check_template(where, named.get("default", only))
