@@ -111,15 +111,14 @@ class _Bars:
 class _Lines:
     """A line per half second and stage, and one when a stage is complete."""
 
-    def __init__(self, stream: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, stream: TextIO) -> None:
         self._stream = stream
-        self._clock = clock
         self._started: dict[str, float] = {}
         self._shown: dict[str, float] = {}
         self._finished: set[str] = set()
 
     def show(self, stage: str, done: int, total: int) -> None:
-        now = self._clock()
+        now = time.monotonic()
         started = self._started.setdefault(stage, now)
         shown = self._shown.setdefault(stage, now)
         if done >= total:

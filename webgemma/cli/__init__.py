@@ -90,14 +90,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except (KeyboardInterrupt, typer.Abort):
-        print("interrupted", file=sys.stderr)
-        sys.exit(EXIT_INTERRUPTED)
+        code = EXIT_INTERRUPTED
     except Exception as error:  # the outermost frame: nothing passes it but as one line
         message, exit_code = _explain(error)
         if debug:
             sys.excepthook(type(error), error, error.__traceback__)
         print("error: " + " ".join(message.split()), file=sys.stderr)
         sys.exit(exit_code)
+    if code == EXIT_INTERRUPTED:  # or typer gave it, having caught the interrupt itself
+        print("interrupted", file=sys.stderr)
     sys.exit(code if isinstance(code, int) else 0)
 
 
