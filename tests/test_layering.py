@@ -41,6 +41,7 @@ LAYERS: tuple[Mapping[str, str], ...] = (
         "webgemma.storage": "how a matrix is stored; knows no model and no GPU",
         "webgemma.program.expr": "the integer expressions of program.json",
         "webgemma.shaders": "renders WGSL from templates",
+        "webgemma.reference": "every kernel in float64 numpy; tests compare the shaders with it",
         "webgemma.web": "the page's files",
     },
     {
@@ -88,6 +89,7 @@ THIRD_PARTY = {
         "webgemma.build",
         "webgemma.checkpoint",
         "webgemma.pack",
+        "webgemma.reference",
         "webgemma.runtime",
         "webgemma.sources",
         "webgemma.storage",
