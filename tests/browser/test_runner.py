@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -123,11 +124,14 @@ def test_the_text_ends_where_the_context_is_full(page: Page) -> None:
 
 
 def test_a_prompt_that_does_not_fit_is_refused(page: Page) -> None:
-    with pytest.raises(Exception, match="has 301 tokens, the context holds 300") as refused:
-        generate(page, [1] * 301)
-    assert "ConfigError" in str(refused.value)
-    with pytest.raises(Exception, match="the prompt is empty: expected at least 1 token"):
-        generate(page, [])
+    for tokens, message in (
+        ([1] * 301, "prompt: got 301 tokens, expected 1 to 300 (the context). Shorten it, or load"),
+        ([], "prompt: got 0 tokens, expected 1 to 300 (the context)."),
+        ([1, 1024, 2], "prompt: got token 1024, expected 0 to 1023."),
+        ([1, -1, 2], "prompt: got token -1, expected 0 to 1023."),
+    ):
+        with pytest.raises(Exception, match=re.escape(f"ConfigError: {message}")):
+            generate(page, tokens)
 
 
 def test_logits_of_every_position(page: Page) -> None:
@@ -172,11 +176,11 @@ def test_a_model_without_a_chat_template_says_so(page: Page) -> None:
         ({"variant": "int3"}, "variant 'int3': expected auto or one of subgroups, f32."),
         (
             {"contextWindowSize": 301},
-            "context_window_size: got 301, expected an integer from 1 to 300.",
+            "context: got 301 tokens, expected 1 to 300 (the model's maximum).",
         ),
         (
             {"contextWindowSize": 2.5},
-            "context_window_size: got 2.5, expected an integer from 1 to 300.",
+            "context: got 2.5 tokens, expected 1 to 300 (the model's maximum).",
         ),
     ],
 )

@@ -83,18 +83,35 @@ export class Chat {
     this.messages = [];
     this.list.replaceChildren();
     this.panel.replaceChildren();
-    await this.engine.resetChat();
     this.onChange();
+    await this.engine.resetChat().catch((error) => this.fail(error));
   }
 
   /** @param {unknown} error */
   fail(error) {
-    const isTooLong = error instanceof Error && error.message.startsWith("the conversation has");
-    const action = isTooLong
-      ? { label: "New chat", run: () => this.reset() }
-      : { label: "Try again", run: () => this.reply() };
-    this.panel.replaceChildren(errorPanel(error, action));
+    this.panel.replaceChildren(errorPanel(error, this.wayOut(error)));
     this.follow(true);
+  }
+
+  /**
+   * What may help after an error.
+   * @param {unknown} error
+   * @returns {import("./panel.js").Action}
+   */
+  wayOut(error) {
+    const { name, message } = /** @type {Error} */ (error);
+    if (message.startsWith("prompt: got")) {
+      const { context_window_size: room } = this.engine.info;
+      return {
+        title: "This chat is full",
+        text: `This model remembers ${room} tokens, about ${Math.round(room * 0.75)} words.`,
+        label: "New chat",
+        run: () => this.reset(),
+      };
+    }
+    // After a GPU error nothing runs until the model is loaded again.
+    if (name === "GpuError") return { label: "Reload the page", run: () => location.reload() };
+    return { label: "Try again", run: () => this.reply() };
   }
 
   /** @param {boolean} isBusy */

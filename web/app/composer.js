@@ -16,6 +16,7 @@ export class Composer {
   /** @param {ComposerActions} actions */
   constructor(actions) {
     this.actions = actions;
+    this.isReady = false;
     this.form = byId("composer", HTMLFormElement);
     this.input = byId("input", HTMLTextAreaElement);
     this.sendButton = byId("send", HTMLButtonElement);
@@ -29,15 +30,28 @@ export class Composer {
     });
   }
 
+  /**
+   * Let people write while a model loads.
+   * @param {string} name of the model
+   */
+  prepare(name) {
+    this.form.hidden = false;
+    this.isReady = false;
+    this.input.placeholder = `${name} is loading…`;
+    this.update();
+  }
+
   /** @param {string} name of the model */
   open(name) {
     this.form.hidden = false;
+    this.isReady = true;
     this.input.placeholder = `Message ${name}`;
     this.update();
     this.input.focus({ preventScroll: true });
   }
 
   close() {
+    this.isReady = false;
     this.form.hidden = true;
   }
 
@@ -47,7 +61,7 @@ export class Composer {
     const hadFocus = [this.sendButton, this.stopButton].some((b) => b === document.activeElement);
     this.sendButton.hidden = isBusy;
     this.stopButton.hidden = !isBusy;
-    this.sendButton.disabled = this.input.value.trim() === "";
+    this.sendButton.disabled = !this.isReady || this.input.value.trim() === "";
     if (hadFocus) (isBusy ? this.stopButton : this.input).focus();
     this.input.style.height = "auto";
     this.input.style.height = `${Math.min(this.input.scrollHeight, MAX_HEIGHT)}px`;
@@ -64,7 +78,7 @@ export class Composer {
   submit(event) {
     event.preventDefault();
     const text = this.input.value.trim();
-    if (!text || this.actions.isBusy()) return;
+    if (!text || !this.isReady || this.actions.isBusy()) return;
     this.input.value = "";
     this.update();
     this.actions.send(text);

@@ -85,18 +85,30 @@ async function open(id) {
     describe(manifest);
     welcome.show(true);
     if (manifest.weights.nbytes < ASK_FROM_NBYTES) await load(manifest);
-    else welcome.offer(manifest, () => load(manifest));
+    else offer(manifest);
   } catch (error) {
     showError(error, () => open(id));
   }
+}
+
+/**
+ * Ask before a large download.
+ * @param {Manifest} manifest
+ */
+function offer(manifest) {
+  composer.close();
+  welcome.offer(manifest, () => load(manifest));
 }
 
 /** @param {Manifest} manifest */
 function describe(manifest) {
   document.title = `${manifest.name} · webgemma`;
   byId("model-name", HTMLElement).textContent = manifest.name;
-  byId("model-note", HTMLElement).textContent =
-    `${formatBytes(manifest.weights.nbytes)} · runs on your device, nothing is sent`;
+  const size = formatBytes(manifest.weights.nbytes);
+  byId("model-note", HTMLElement).replaceChildren(
+    element("span", { className: "when-wide" }, `${size} · runs on your device, nothing is sent`),
+    element("span", { className: "when-narrow" }, `${size} · on your device`),
+  );
 }
 
 /**
@@ -109,6 +121,7 @@ async function load(manifest) {
   panel.replaceChildren();
   const isLarge = manifest.weights.nbytes >= ASK_FROM_NBYTES;
   welcome.loading(manifest, isLarge ? () => controller.abort() : undefined);
+  composer.prepare(manifest.name);
   try {
     const [engine, lexer] = await Promise.all([
       Engine.load(`./models/${encodeURIComponent(manifest.id)}/`, {
@@ -123,7 +136,7 @@ async function load(manifest) {
     else begin(engine, manifest, lexer);
   } catch (error) {
     if (!controller.signal.aborted) showError(error, () => load(manifest));
-    else if (loading === controller) welcome.offer(manifest, () => load(manifest));
+    else if (loading === controller) offer(manifest);
   }
 }
 
@@ -179,6 +192,7 @@ async function unload() {
  */
 function showError(error, again) {
   welcome.show(false);
+  composer.close();
   panel.replaceChildren(errorPanel(error, { label: "Try again", run: again }));
 }
 

@@ -16,17 +16,20 @@ const BROWSERS =
   "Safari 26 on Mac, iPhone and iPad, in Firefox 141 on Windows and 145 on Mac with an Apple chip, " +
   "and in Chrome 121 on Android 12. It needs an address with https, or localhost.";
 
+/** @typedef {{label: string, run: () => void, title?: string, text?: string}} Action */
+
 /**
  * A panel for an error.
  * @param {unknown} error
- * @param {{label: string, run: () => void}} [action] what to try next
+ * @param {Action} [action] what to try next; its title and text replace the
+ *   error's own
  * @returns {HTMLElement}
  */
 export function errorPanel(error, action) {
   const { name, message } = error instanceof Error ? error : new Error(String(error));
-  const title = TITLES.get(name) ?? "Something went wrong";
+  const title = action?.title ?? TITLES.get(name) ?? "Something went wrong";
   const panel = element("section", { className: "panel", role: "alert" });
-  panel.append(element("h2", {}, title), element("p", {}, sentence(message)));
+  panel.append(element("h2", {}, title), element("p", {}, action?.text ?? sentence(message)));
   if (message.includes("navigator.gpu")) panel.append(element("p", {}, BROWSERS));
   if (action) {
     const button = element("button", { type: "button", className: "primary" }, action.label);

@@ -95,14 +95,13 @@ export class Welcome {
    * @returns {HTMLElement[]}
    */
   title(manifest) {
-    const parameters = `${formatCount(manifest.num_parameters)} parameters`;
     return [
       element("h2", {}, manifest.name),
       element(
         "p",
         { className: "lead" },
-        `A language model of ${parameters}, ${formatBytes(manifest.weights.nbytes)} in all. ` +
-          `It runs on your device: nothing is sent.`,
+        `A language model with ${formatCount(manifest.num_parameters)} parameters. ` +
+          `It runs right here, in your browser.`,
       ),
     ];
   }

@@ -7,7 +7,7 @@
 
 import { renderChat } from "./chat.js";
 import { UnsupportedError } from "./errors.js";
-import { StopMatcher } from "./stop.js";
+import { StopText } from "./stop.js";
 import { StreamDecoder } from "./tokenizer.js";
 
 /**
@@ -26,7 +26,7 @@ export async function* complete({ manifest, tokenizer, session }, request, signa
   }
   const prompt = renderChat(manifest.chat, request.messages, tokenizer);
   const decoder = new StreamDecoder(tokenizer);
-  const matcher = new StopMatcher(request.stop);
+  const matcher = new StopText(request.stop);
   const enough = new AbortController(); // a stop string was found
   signal.addEventListener("abort", () => enough.abort(), { once: true });
   const tokens = session.generate(prompt, {

@@ -49,7 +49,9 @@ export function chooseContext(manifest, program, asked) {
   const max = Math.min(manifest.context.max, program.max_context_window_size);
   if (asked === undefined) return Math.min(manifest.context.default, max);
   if (Number.isInteger(asked) && asked >= 1 && asked <= max) return asked;
-  throw new ConfigError(`context_window_size: got ${asked}, expected an integer from 1 to ${max}.`);
+  throw new ConfigError(
+    `context: got ${asked} tokens, expected 1 to ${max} (the model's maximum).`,
+  );
 }
 
 /**

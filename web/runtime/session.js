@@ -40,7 +40,6 @@ export class Session {
     this.contextWindowSize = runner.symbols.context_window_size;
     /** @type {number[]} the tokens whose keys and values are in the caches */
     this.cached = [];
-    this.lastChunk = { num_tokens: 0, position: 0 };
   }
 
   /** Forget the conversation. */
@@ -49,21 +48,41 @@ export class Session {
   }
 
   /**
-   * Run a prompt through the layers; what the cache shares with it is not run again.
-   * @param {number[]} tokenIds
-   * @param {AbortSignal} [signal]
-   * @returns {Promise<number>} how many tokens the cache already had
+   * Run tokens[keep:] in chunks, no faster than the GPU works them off; yields each when it is
+   * submitted.
+   * @param {number[]} tokens the whole sequence; the first `keep` are in the caches already
+   * @param {number} keep
+   * @returns {AsyncGenerator<{position: number, num_tokens: number}, void, void>}
    */
-  async prefill(tokenIds, signal) {
-    this.checkLength(tokenIds);
-    // The last token is always run: its output is what the next token is sampled from.
-    const reused = Math.min(commonPrefix(this.cached, tokenIds), tokenIds.length - 1);
-    this.cached.length = reused;
-    for await (const chunk of this.chunks(tokenIds.slice(reused))) {
-      if (signal?.aborted) break;
-      this.runChunk(chunk);
+  async *prefill(tokens, keep) {
+    const size = this.runner.program.prefill_chunk_size;
+    for (let position = keep; position < tokens.length; position += size) {
+      if (position > keep) await this.runner.finished();
+      const part = tokens.slice(position, position + size);
+      const chunk = { position, num_tokens: part.length };
+      this.runner.writeTokens(part);
+      this.runner.writeState(chunk);
+      this.runner.run("prefill", chunk);
+      this.cached = tokens.slice(0, position + part.length);
+      yield chunk;
     }
-    return reused;
+  }
+
+  /**
+   * Refuse what the caches cannot hold, or nothing at all.
+   * @param {number[]} tokens
+   */
+  checkLength(tokens) {
+    if (tokens.length < 1 || tokens.length > this.contextWindowSize) {
+      throw new ConfigError(
+        `prompt: got ${tokens.length} tokens, expected 1 to ${this.contextWindowSize} ` +
+          `(the context). Shorten it, or load the model with a larger context.`,
+      );
+    }
+    const { vocab_size } = this.runner.program;
+    const wrong = tokens.find((id) => !Number.isInteger(id) || id < 0 || id >= vocab_size);
+    if (wrong === undefined) return;
+    throw new ConfigError(`prompt: got token ${wrong}, expected 0 to ${vocab_size - 1}.`);
   }
 
   /**
@@ -76,8 +95,13 @@ export class Session {
     const { signal } = options;
     const stops = new Set(options.stopTokenIds ?? []);
     const started = performance.now();
-    const cached_tokens = await this.prefill(tokenIds, signal);
-    const steps = this.startSampling(tokenIds.length, options);
+    this.checkLength(tokenIds);
+    // The last token is always run: the next one is sampled from its output.
+    const cached_tokens = commonPrefix(this.cached, tokenIds.slice(0, -1));
+    this.cached.length = cached_tokens;
+    let chunk = { position: 0, num_tokens: 0 };
+    for await (chunk of this.prefill(tokenIds, cached_tokens)) if (signal?.aborted) break;
+    const steps = this.startSampling(chunk, tokenIds.length, options);
     let first = performance.now();
     let num_tokens = 0;
     /** @type {FinishReason} */
@@ -106,14 +130,15 @@ export class Session {
 
   /**
    * Set up the sampler behind a prefilled prompt.
+   * @param {{position: number, num_tokens: number}} chunk the last one
    * @param {number} promptLength
    * @param {GenerateOptions} options
    * @returns {Steps}
    */
-  startSampling(promptLength, { maxTokens = Infinity, temperature = 0, seed = 0 }) {
+  startSampling(chunk, promptLength, { maxTokens = Infinity, temperature = 0, seed = 0 }) {
     const room = this.contextWindowSize - promptLength + 1; // the last token needs no place
     this.runner.writeState({ temperature, seed, num_generated: 0 });
-    return new Steps(this.runner, this.lastChunk, Math.min(maxTokens, room));
+    return new Steps(this.runner, chunk, Math.min(maxTokens, room));
   }
 
   /**
@@ -124,52 +149,17 @@ export class Session {
   async logits(tokenIds) {
     this.checkLength(tokenIds);
     this.reset();
-    const { vocab_size: width, logits_chunk_size: chunkSize } = this.runner.program;
+    const { vocab_size: width, logits_chunk_size: most } = this.runner.program;
     const logits = new Float32Array(tokenIds.length * width);
-    for await (const chunk of this.chunks(tokenIds)) {
-      const position = this.cached.length;
-      this.runChunk(chunk);
-      for (let start = 0; start < chunk.length; start += chunkSize) {
-        const num_tokens = Math.min(chunkSize, chunk.length - start);
+    for await (const { position, num_tokens: numRows } of this.prefill(tokenIds, 0)) {
+      for (let start = 0; start < numRows; start += most) {
+        const num_tokens = Math.min(most, numRows - start);
         this.runner.writeState({ logits_start: start, num_tokens });
-        this.runner.run("logits", { num_tokens, position });
+        this.runner.run("logits", { position, num_tokens });
         logits.set(await this.runner.readLogits(num_tokens), (position + start) * width);
       }
     }
     return logits;
-  }
-
-  /**
-   * Cut tokens into chunks that one prefill takes, no faster than the GPU works them off.
-   * @param {number[]} tokenIds
-   */
-  async *chunks(tokenIds) {
-    const size = this.runner.program.prefill_chunk_size;
-    for (let start = 0; start < tokenIds.length; start += size) {
-      if (start > 0) await this.runner.finished();
-      yield tokenIds.slice(start, start + size);
-    }
-  }
-
-  /** @param {number[]} chunk the next tokens, at most prefill_chunk_size */
-  runChunk(chunk) {
-    const [position, num_tokens] = [this.cached.length, chunk.length];
-    this.lastChunk = { num_tokens, position };
-    this.runner.writeTokens(chunk);
-    this.runner.writeState(this.lastChunk);
-    this.runner.run("prefill", this.lastChunk);
-    this.cached.push(...chunk);
-  }
-
-  /** @param {number[]} tokenIds */
-  checkLength(tokenIds) {
-    if (tokenIds.length === 0)
-      throw new ConfigError("the prompt is empty: expected at least 1 token.");
-    if (tokenIds.length <= this.contextWindowSize) return;
-    throw new ConfigError(
-      `the conversation has ${tokenIds.length} tokens, the context holds ${this.contextWindowSize}. ` +
-        `Start a new chat or shorten the message.`,
-    );
   }
 }
 

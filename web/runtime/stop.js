@@ -1,7 +1,7 @@
 /** Finds stop strings in a text that arrives in pieces. */
 
 /** Gives out text as soon as no stop string can begin in it any more. */
-export class StopMatcher {
+export class StopText {
   /** @param {string[]} stops none of them empty */
   constructor(stops) {
     this.stops = stops;

@@ -1,14 +1,14 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { StopMatcher } from "../runtime/stop.js";
+import { StopText } from "../runtime/stop.js";
 
 /**
  * @param {string[]} stops
  * @param {string[]} pieces
  */
 function run(stops, pieces) {
-  const matcher = new StopMatcher(stops);
+  const matcher = new StopText(stops);
   const given = pieces.map((piece) => matcher.push(piece));
   return { given, text: given.join("") + matcher.finish(), found: matcher.found };
 }
