@@ -24,13 +24,16 @@ def matmul(w: Floats, x: Floats) -> Float64:
 
 def embed(table: Floats, tokens: NDArray[np.integer], scale: float) -> Float64:
     """Rows of the table [vocab_size, K] times scale: [T] -> [T, K]."""
-    return table[tokens].astype(np.float64) * scale
+    rows: Float64 = table[tokens].astype(np.float64) * scale
+    return rows
 
 
 def rms_norm(x: Floats, gain: Floats, eps: float) -> Float64:
     """The rows of x [..., K] over their root mean square, times gain [K]."""
     x64 = x.astype(np.float64)
-    return x64 / np.sqrt((x64**2).mean(axis=-1, keepdims=True) + eps) * gain.astype(np.float64)
+    square = (x64**2).mean(axis=-1, keepdims=True)
+    normed: Float64 = x64 / np.sqrt(square + eps) * gain.astype(np.float64)
+    return normed
 
 
 def gelu(x: Floats) -> Float64:
@@ -93,7 +96,8 @@ def attention(
     scores = np.where(hidden, -np.inf, scores)
     weights = np.exp(scores - scores.max(axis=-1, keepdims=True))
     weights /= weights.sum(axis=-1, keepdims=True)
-    return np.einsum("hts,shd->thd", weights, values)
+    summed: Float64 = np.einsum("hts,shd->thd", weights, values)
+    return summed
 
 
 def mix(values: NDArray[np.uint32]) -> NDArray[np.uint32]:
@@ -107,8 +111,8 @@ def mix(values: NDArray[np.uint32]) -> NDArray[np.uint32]:
 
 def gumbel(seed: int, num_generated: int, num_tokens: int) -> Float64:
     """The noise of tokens 0..num_tokens - 1: -log(-log(u)), u of a hash in (0, 1)."""
-    start = mix(mix(np.array([seed], np.uint32)) + np.uint32(num_generated))
-    hashes = mix(start + np.arange(num_tokens, dtype=np.uint32))
+    start = mix(np.array([seed], np.uint32)) + np.uint32(num_generated)
+    hashes = mix(np.add(mix(start), np.arange(num_tokens, dtype=np.uint32), dtype=np.uint32))
     uniform = ((hashes >> np.uint32(9)).astype(np.float64) + 0.5) * 2.0**-23
     return -np.log(-np.log(uniform))
 

@@ -85,7 +85,7 @@ def test_decode(pair):
         for length in range(1, len(tokens), 9):
             state = {"temperature": 0.0, "num_generated": 0}
             steps = session.token_steps(tokens[:length], 2, state)
-            first = [token for step in steps for token in step][0]
+            first = next(token for step in steps for token in step)
             best = np.sort(expected[length - 1])
             if best[-1] - best[-2] > 2 * TOLERANCE:
                 assert first == expected[length - 1].argmax()

@@ -86,13 +86,19 @@ class KeyReader:
         return value
 
     def number(self, name: str, default: float) -> float:
-        """A positive finite number; JSON null gives 0, which switches the feature off."""
+        """A positive finite number."""
         key, value = self.find(name)
-        if value is None:
-            return 0.0 if key in self.checkpoint.metadata else default
+        value = default if value is None else value
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1e9:
             raise self.fail(key, value, "a positive number")
         return float(value)
+
+    def softcap(self, name: str, default: float) -> float:
+        """A soft cap; null in config.json switches it off, which is 0."""
+        key, value = self.find(name)
+        if value is None and key in self.checkpoint.metadata:
+            return 0.0
+        return self.number(name, default)
 
     def word(self, name: str, allowed: tuple[str, ...]) -> None:
         """Check a word that config.json gives; GGUF has none."""

@@ -86,8 +86,8 @@ def config_of(keys: KeyReader) -> Config:
         attention_scale=scalar**-0.5,
         embed_scale=math.sqrt(hidden_size),
         max_position_embeddings=keys.integer("max_position_embeddings", 1 << 20, 8192),
-        attn_logit_softcapping=keys.number("attn_logit_softcapping", 50.0),
-        final_logit_softcapping=keys.number("final_logit_softcapping", 30.0),
+        attn_logit_softcapping=keys.softcap("attn_logit_softcapping", 50.0),
+        final_logit_softcapping=keys.softcap("final_logit_softcapping", 30.0),
     )
     return Config(decoder, windows_of(keys, layers))
 
