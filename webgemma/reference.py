@@ -39,7 +39,9 @@ def rms_norm(x: Floats, gain: Floats, eps: float) -> Float64:
 def gelu(x: Floats) -> Float64:
     """GELU in its tanh form ("gelu_pytorch_tanh")."""
     x64 = x.astype(np.float64)
-    return 0.5 * x64 * (1 + np.tanh(np.sqrt(2 / np.pi) * (x64 + 0.044715 * x64**3)))
+    inner = np.sqrt(2 / np.pi) * (x64 + 0.044715 * x64**3)
+    activated: Float64 = 0.5 * x64 * (1 + np.tanh(inner))
+    return activated
 
 
 def gate_up(w: Floats, x: Floats, gain: Floats, eps: float) -> Float64:
