@@ -26,7 +26,7 @@ LAYERS: tuple[Mapping[str, str], ...] = (
         "webgemma.version": "one constant, read by the package's build too",
         "webgemma.table": "text in columns, knows nothing of webgemma",
         "webgemma.progress": "how work reports where it is; any layer may",
-        "webgemma.http_range": "one header of HTTP",
+        "webgemma.http_headers": "headers that the local server reads and writes",
     },
     {
         "webgemma.checkpoint": "what a source yields: the only thing sources and the rest share",

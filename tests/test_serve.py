@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from webgemma.errors import ConfigError, FormatError
-from webgemma.http_range import parse_range
+from webgemma.http_headers import parse_range
 from webgemma.serve import SiteServer, make_server, serving
 
 SHARD = bytes(range(256)) * 4096

@@ -25,7 +25,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from webgemma.errors import ConfigError
-from webgemma.http_range import parse_range
+from webgemma.http_headers import MIME_TYPES, etag_matches, parse_range
 from webgemma.layout import read_index
 from webgemma.version import TOOL
 from webgemma.web import content_security_policy
@@ -35,25 +35,6 @@ DEFAULT_PORT = 8000
 PORTS_TO_TRY = 20
 SECONDS_TO_WAIT_FOR_A_REQUEST = 60
 _CHUNK_NBYTES = 256 * 1024
-
-MIME_TYPES = {
-    ".bin": "application/octet-stream",
-    ".css": "text/css; charset=utf-8",
-    ".html": "text/html; charset=utf-8",
-    ".ico": "image/x-icon",
-    ".js": "text/javascript; charset=utf-8",
-    ".json": "application/json",
-    ".md": "text/markdown; charset=utf-8",
-    ".mjs": "text/javascript; charset=utf-8",
-    ".png": "image/png",
-    ".svg": "image/svg+xml",
-    ".ts": "text/plain; charset=utf-8",
-    ".txt": "text/plain; charset=utf-8",
-    ".wasm": "application/wasm",
-    ".webmanifest": "application/manifest+json",
-    ".wgsl": "text/wgsl; charset=utf-8",
-    "": "text/plain; charset=utf-8",  # LICENSE, NOTICE
-}
 
 
 class SiteServer(socketserver.ThreadingTCPServer):
@@ -184,7 +165,7 @@ class SiteRequestHandler(BaseHTTPRequestHandler):
             return
         with file:
             size, etag = os.fstat(file.fileno()).st_size, self.server.etag(file, path)
-            if _matches(self.headers.get("If-None-Match"), etag):
+            if etag_matches(self.headers.get("If-None-Match"), etag):
                 self._start(HTTPStatus.NOT_MODIFIED, path, etag)
                 self.end_headers()
                 return
@@ -316,11 +297,3 @@ def _is_ip_address(text: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _matches(header: str | None, etag: str) -> bool:
-    """Return whether an If-None-Match header names `etag`."""
-    if header is None:
-        return False
-    tags = [tag.strip().removeprefix("W/") for tag in header.split(",")]
-    return "*" in tags or etag in tags

@@ -1,12 +1,31 @@
-"""The Range header of HTTP, of which one range of bytes is understood.
+"""Headers of HTTP that the local server reads and writes.
 
-Source: RFC 9110, section 14.
+Source: RFC 9110, sections 8.3, 13.1.2 and 14.
 """
 
 from __future__ import annotations
 
 import re
 from typing import Literal
+
+MIME_TYPES = {
+    ".bin": "application/octet-stream",
+    ".css": "text/css; charset=utf-8",
+    ".html": "text/html; charset=utf-8",
+    ".ico": "image/x-icon",
+    ".js": "text/javascript; charset=utf-8",
+    ".json": "application/json",
+    ".md": "text/markdown; charset=utf-8",
+    ".mjs": "text/javascript; charset=utf-8",
+    ".png": "image/png",
+    ".svg": "image/svg+xml",
+    ".ts": "text/plain; charset=utf-8",
+    ".txt": "text/plain; charset=utf-8",
+    ".wasm": "application/wasm",
+    ".webmanifest": "application/manifest+json",
+    ".wgsl": "text/wgsl; charset=utf-8",
+    "": "text/plain; charset=utf-8",  # LICENSE, NOTICE
+}
 
 _ONE_RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 
@@ -38,3 +57,11 @@ def parse_range(header: str, size: int) -> tuple[int, int] | Literal["unsatisfia
     if start >= size:
         return "unsatisfiable"
     return start, min(last + 1, size)
+
+
+def etag_matches(header: str | None, etag: str) -> bool:
+    """Return whether an If-None-Match header names `etag`."""
+    if header is None:
+        return False
+    tags = [tag.strip().removeprefix("W/") for tag in header.split(",")]
+    return "*" in tags or etag in tags
