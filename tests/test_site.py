@@ -14,6 +14,7 @@ import pytest
 
 from webgemma import layout, staging, web
 from webgemma.errors import ConfigError, FormatError
+from webgemma.resources import data_folder
 from webgemma.site import SiteWriter
 
 
@@ -40,12 +41,18 @@ def test_a_site_holds_page_runtime_index_and_model(tmp_path: Path) -> None:
     files = tree(tmp_path / "site")
     assert {"vendor/tokenizers.js", "vendor/marked.js", ".nojekyll", "_headers"} <= set(files)
     assert any(path.startswith("webgemma/") and path.endswith(".js") for path in files)
+    assert b"require-trusted-types-for 'script'" in files["_headers"]
     assert not any(".lock" in path or path.endswith(".test.js") for path in files)
     assert json.loads(files["models/index.json"]) == {
         "version": 1,
         "models": [{"id": "tiny", "name": "Tiny"}],
     }
     assert os.listdir(tmp_path) == ["site"]
+
+
+def test_all_of_web_is_shipped_but_its_tests_and_types() -> None:
+    parts = {path.name for path in data_folder("web").iterdir()}
+    assert parts - {"tests", "types"} == set(web.WEB_PARTS)
 
 
 def test_the_manifest_names_every_other_file_with_its_hash(tmp_path: Path) -> None:
@@ -224,6 +231,7 @@ def test_an_unknown_host_is_refused(tmp_path: Path) -> None:
 BUILD = """
 import sys, time
 from webgemma import staging
+from webgemma.resources import data_folder
 from webgemma.site import SiteWriter
 
 def pause(where):
