@@ -42,6 +42,7 @@ setup_venv() {
 }
 
 setup_system() {
+    [ "$(uname)" = Linux ] || return 0
     missing=
     if command -v dpkg >/dev/null; then
         for package in libvulkan1 mesa-vulkan-drivers; do
@@ -59,6 +60,7 @@ setup_system() {
 }
 
 has_browser() {
+    [ -z "${WEBGEMMA_CHROMIUM-}" ] || return 0
     for name in chromium chromium-browser google-chrome google-chrome-stable; do
         ! command -v "$name" >/dev/null || return 0
     done
