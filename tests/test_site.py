@@ -159,6 +159,18 @@ def test_the_output_may_not_be_a_file(tmp_path: Path) -> None:
     )
 
 
+def test_the_current_folder_is_not_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError) as caught:
+        SiteWriter(".")
+    assert str(caught.value) == (
+        f"{tmp_path}: got the current folder, expected another: a site's folder is replaced as a "
+        "whole. Choose another -o, such as -o site."
+    )
+
+
 def test_an_empty_folder_and_missing_parents_are_fine(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     write_site(tmp_path / "empty")

@@ -260,6 +260,11 @@ def check_may_write(path: Path, *, force: bool) -> None:
     """
     if path.exists() and not path.is_dir():
         raise ConfigError(f"{path}: got a file, expected a folder or nothing. Choose another -o.")
+    if path == Path.cwd():
+        raise ConfigError(
+            f"{path}: got the current folder, expected another: a site's folder is replaced as a "
+            "whole. Choose another -o, such as -o site."
+        )
     if not path.is_dir() or not any(path.iterdir()):
         return
     if not _is_site(path):
