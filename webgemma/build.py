@@ -96,7 +96,7 @@ def build_site(
     started = time.perf_counter()
     check_quantization(quantization)
     options = Options(quantization, model_id, name, chat_template, context_window_size, progress)
-    checkpoint = open_checkpoint(Path(source))
+    checkpoint = read_checkpoint(Path(source), progress)
     lowered = lower(checkpoint, quantization=quantization)
     program_report = check(lowered.program, lowered.shaders)
     nbytes = sum(s.matrix.nbytes for s in matrices(lowered))
@@ -117,6 +117,16 @@ def build_site(
         storage=storage_nbytes(lowered),
         program=summarize(program_report),
     )
+
+
+def read_checkpoint(source: Path, progress: Progress) -> Checkpoint:
+    """Open the source; its tensors are read later, while they are packed."""
+    progress("reading", 0, 1)
+    checkpoint = open_checkpoint(source)
+    nbytes = sum(path.stat().st_size for path in checkpoint.files)
+    nbytes -= sum(tensor.nbytes for tensor in checkpoint.tensors.values())
+    progress("reading", nbytes, nbytes)
+    return checkpoint
 
 
 def write_model(
@@ -148,7 +158,6 @@ def write_model(
 
 def write_weights(model: ModelWriter, lowered: Lowered, progress: Progress) -> dict[str, Any]:
     """Write the tensor cache; its folder is named by the hash of what is in it."""
-    total = sum(part.tensor.nbytes for s in matrices(lowered) for part in s.parts[:1])
     total = sum(s.matrix.nbytes for s in matrices(lowered))
     done = 0
 
@@ -233,7 +242,7 @@ def check_vocabulary(checkpoint: Checkpoint, tokens: int, rows: int) -> None:
     if not tokens <= rows <= tokens + PADDING_ROWS:
         msg = (
             f"{checkpoint.path}: got a vocabulary of {tokens:,} tokens, expected {rows:,} as the "
-            "embedding has rows. The tokenizer belongs to another model."
+            f"embedding has rows (or up to {PADDING_ROWS} fewer). The tokenizer belongs to another model."
         )
         raise FormatError(msg)
 

@@ -1,0 +1,157 @@
+"""The build as a whole: what it reports, what the options do, what is refused."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from tests.support.make_gguf import write_gguf
+from webgemma import build_site, open_session
+from webgemma.build import slug
+from webgemma.errors import ConfigError, FormatError
+from webgemma.runtime.shards import open_site_model
+from webgemma.sources import open_checkpoint
+from webgemma.storage.registry import QUANTIZERS, STORAGE_TYPES
+
+
+def message(kind, call) -> str:
+    """The whole message of an expected error."""
+    with pytest.raises(kind) as error:
+        call()
+    return str(error.value)
+
+
+def test_report_and_manifest(fixtures, tmp_path):
+    stages = {}
+    report = build_site(
+        fixtures / "gemma2-Q4_K.gguf",
+        tmp_path / "site",
+        progress=lambda stage, done, total: stages.__setitem__(stage, (done, total)),
+    )
+    assert report.storage.keys() == {"q4_k", "q6_k"}
+    assert report.program["dispatches_per_layer"]["decode"] == 8
+    assert report.num_shards == 1
+    assert all(done == total for done, total in stages.values()), stages
+    assert stages.keys() == {"reading", "packing", "hashing"}
+    manifest = json.loads(
+        (tmp_path / "site/models" / report.model_id / "webgemma.json").read_text()
+    )
+    assert manifest["vocab_size"] == 1024
+    assert manifest["context"] == {"default": 512, "max": 512}
+    assert set(manifest["files"]) >= {"program.json", "tokenizer.json"}
+    assert report.weights_nbytes <= 1.03 * report.source_nbytes
+
+
+def test_every_tensor_arrives(fixtures, tmp_path):
+    """The records of the tensor cache decode to the file's own values, row by row."""
+    from gguf import GGUFReader
+    from gguf.quants import dequantize
+
+    path = fixtures / "gemma2-Q4_K.gguf"
+    build_site(path, tmp_path / "site")
+    model = open_site_model(tmp_path / "site")
+    records = dict(model.records())
+    theirs = {t.name: dequantize(t.data, t.tensor_type) for t in GGUFReader(path).tensors}
+    storage = STORAGE_TYPES["q4_k"]
+    names = {
+        "self_attn.qkv_proj": ("attn_q", "attn_k", "attn_v"),
+        "mlp.gate_up_proj": ("ffn_gate", "ffn_up"),
+        "self_attn.o_proj": ("attn_output",),
+        "mlp.down_proj": ("ffn_down",),
+    }
+    for layer in range(3):
+        for ours, parts in names.items():
+            expected = np.concatenate([theirs[f"blk.{layer}.{p}.weight"] for p in parts])
+            rows, columns = expected.shape
+            planes = [
+                records[f"model.layers.{layer}.{ours}.{plane.name}"].reshape(rows, -1)
+                for plane in storage.planes(columns)
+            ]
+            np.testing.assert_array_equal(storage.decode(planes, columns), expected)
+    norm = records["model.norm.weight"].view(np.float32)
+    np.testing.assert_array_equal(norm, theirs["output_norm.weight"])
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("quantization", ["q4f16_1", "q4f32_1"])
+def test_quantizing_floats(quantization, fixtures, tmp_path):
+    """The quantized site equals a float one of the weights that MLC's codes stand for."""
+    path = fixtures / "gemma2-F16.gguf"
+    report = build_site(path, tmp_path / "quantized", quantization=quantization)
+    assert set(report.storage) == {quantization}
+    assert report.weights_nbytes < 0.3 * report.source_nbytes
+    checkpoint = open_checkpoint(path)
+    kind = QUANTIZERS[quantization]
+    tensors = {}
+    for name, tensor in checkpoint.tensors.items():
+        rows = tensor.shape[0] if len(tensor.shape) == 2 else 1
+        dtype = np.float16 if tensor.type == "F16" else np.float32
+        values = tensor.read_rows(0, rows).copy().view(dtype).astype(np.float32)
+        if len(tensor.shape) == 2:
+            tensors[name] = kind.decode(kind.quantize(values), tensor.shape[1])
+        else:
+            tensors[name] = values[0]
+    metadata = {**checkpoint.metadata, **checkpoint.tokenizer.gguf}
+    metadata.pop("general.architecture")
+    metadata = {k: v.tolist() if hasattr(v, "tolist") else v for k, v in metadata.items()}
+    write_gguf(tmp_path / "decoded.gguf", "gemma2", metadata, tensors)
+    build_site(tmp_path / "decoded.gguf", tmp_path / "decoded")
+    tokens = np.load(fixtures / "gemma2-F16.npz")["tokens"].tolist()
+    logits = []
+    for site in ("quantized", "decoded"):
+        with open_session(tmp_path / site, variant="f32") as session:
+            logits.append(session.logits(tokens))
+    difference = np.abs(logits[0] - logits[1]).max()
+    print(f"{quantization}: maxdiff {difference:.1e}")
+    assert difference <= 1e-3
+
+
+def test_refusals(fixtures, tmp_path):
+    path = fixtures / "gemma2-Q4_K.gguf"
+    site = tmp_path / "site"
+    assert message(ConfigError, lambda: build_site(path, site, quantization="q2")) == (
+        "--quantization: got 'q2', expected keep, q4f16_1, q4f32_1."
+    )
+    assert message(ConfigError, lambda: build_site(path, site, context_window_size=9000)) == (
+        "--context: got 9000, expected 1 to 512 (the model's maximum)."
+    )
+    missing = tmp_path / "none.gguf"
+    assert str(missing) in message(ConfigError, lambda: build_site(missing, site))
+    assert not site.exists()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.references
+def test_vocabulary_of_another_model(fixtures, tmp_path):
+    import torch
+    from transformers import GemmaConfig, GemmaForCausalLM
+
+    torch.manual_seed(0)
+    config = GemmaConfig(
+        vocab_size=1200, hidden_size=64, intermediate_size=64, num_hidden_layers=1,
+        num_attention_heads=2, num_key_value_heads=1, head_dim=32, max_position_embeddings=64,
+    )  # fmt: skip
+    folder = tmp_path / "model"
+    GemmaForCausalLM(config).save_pretrained(folder)
+    shutil.copy(fixtures / "tokenizer.model", folder)
+    assert message(FormatError, lambda: build_site(folder, tmp_path / "site")) == (
+        f"{folder}: got a vocabulary of 700 tokens, expected 1,200 as the embedding has rows (or "
+        "up to 256 fewer). The tokenizer belongs to another model."
+    )
+    assert not (tmp_path / "site").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("Gemma 2 2B it", "gemma-2-2b-it"),
+        ("…", "model"),
+        ("../../etc", "etc"),
+        ("x" * 99, "x" * 64),
+    ],
+)
+def test_slug(name, expected):
+    assert slug(name) == expected
