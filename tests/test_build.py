@@ -116,7 +116,7 @@ def test_refusals(fixtures, tmp_path):
         "--quantization: got 'q2', expected keep, q4f16_1, q4f32_1."
     )
     assert message(ConfigError, lambda: build_site(path, site, context_window_size=9000)) == (
-        "--context: got 9000, expected 1 to 512 (the model's maximum)."
+        "--context-window-size: got 9000, expected 1 to 512 (the model's maximum)."
     )
     missing = tmp_path / "none.gguf"
     assert str(missing) in message(ConfigError, lambda: build_site(missing, site))

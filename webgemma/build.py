@@ -184,7 +184,7 @@ def describe(
     most = program.max_context_window_size
     context = options.context_window_size or min(DEFAULT_CONTEXT, most)
     if not 1 <= context <= most:
-        msg = f"--context: got {context}, expected 1 to {most} (the model's maximum)."
+        msg = f"--context-window-size: got {context}, expected 1 to {most} (the model's maximum)."
         raise ConfigError(msg)
     report = summarize(check(program, lowered.shaders))
     return {
@@ -242,7 +242,8 @@ def check_vocabulary(checkpoint: Checkpoint, tokens: int, rows: int) -> None:
     if not tokens <= rows <= tokens + PADDING_ROWS:
         msg = (
             f"{checkpoint.path}: got a vocabulary of {tokens:,} tokens, expected {rows:,} as the "
-            f"embedding has rows (or up to {PADDING_ROWS} fewer). The tokenizer belongs to another model."
+            f"embedding has rows (or up to {PADDING_ROWS} fewer). The tokenizer "
+            "belongs to another model."
         )
         raise FormatError(msg)
 
