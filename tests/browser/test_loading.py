@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +13,8 @@ from webgemma.serve import serving
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page, Route
+
+from damage import change_json, relative, shard
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
@@ -39,27 +40,6 @@ def load(site: Path, open_page: Callable[..., Any], route: Any = None) -> tuple[
         name, result = page.evaluate(LOAD)
         page.close()
         return name, result
-
-
-def shard(site: Path) -> Path:
-    return next(site.rglob("params_shard_1.bin"))
-
-
-def relative(path: Path, site: Path) -> str:
-    return path.relative_to(site / "models/tiny").as_posix()
-
-
-def change_json(site: Path, name: str, change: Callable[[Any], None]) -> None:
-    """Change a JSON file of the model, and its hash in the manifest with it."""
-    path = next(site.rglob(name))
-    content = json.loads(path.read_text())
-    change(content)
-    path.write_text(json.dumps(content))
-    if name != "webgemma.json":
-        data = path.read_bytes()
-        entry = {"nbytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
-        files = {relative(path, site): entry}
-        change_json(site, "webgemma.json", lambda manifest: manifest["files"].update(files))
 
 
 def test_one_flipped_bit_of_a_shard_is_refused(tiny_copy: Path, open_page: Any) -> None:
@@ -185,10 +165,10 @@ def grow_shard(cache: Any) -> None:
     [
         (remove_record, "got no record 'odd' (1 are missing)."),
         (rename_record, "record 'other' is there twice, or not in program.json."),
-        (move_record, "record 'bias#1': got bytes 4 to 1300, expected at most 1296."),
+        (move_record, "record 'bias#1': got bytes 4 to 1004, expected at most 1000."),
         (
             grow_shard,
-            "'params_shard_1.bin': got 1300 bytes, expected 1296 as in webgemma.json.",
+            "'params_shard_1.bin': got 1004 bytes, expected 1000 as in webgemma.json.",
         ),
     ],
 )
@@ -244,6 +224,24 @@ def test_a_binding_that_does_not_fit_its_shader_is_a_program_error(
     kind, message = load(tiny_copy, open_page)
     assert kind == "ProgramError"
     assert message.startswith("program.json does not fit its shaders: ")
+
+
+def test_a_model_without_a_chat_template_says_so(tiny_copy: Path, open_page: Any) -> None:
+    change_json(tiny_copy, "webgemma.json", lambda manifest: manifest.update(chat=None))
+    script = """async () => {
+      const { Engine } = await import("/webgemma/index.js");
+      const engine = await Engine.load("/models/tiny/");
+      const request = { messages: [{ role: "user", content: "hi" }] };
+      return engine.chat.completions.create(request).catch((error) => [error.name, error.message]);
+    }"""
+    with serving(tiny_copy) as server:
+        page: Page = open_page(server).engine()
+        assert page.evaluate(script) == [
+            "UnsupportedError",
+            "model 'tiny' has no chat template: it continues text and does not chat. "
+            "Build it from an instruction-tuned checkpoint, or with --chat-template.",
+        ]
+        page.close()
 
 
 def test_loading_can_be_cancelled(tiny_copy: Path, open_page: Any) -> None:

@@ -22,22 +22,31 @@ from webgemma.site import SiteWriter
 from webgemma.tokenizer import make_tokenizer_json
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
-V = 1024
+V = 700  # as the tokenizer has
 CONTEXT = 300
 PREFILL_CHUNK = 32
 LOGITS_CHUNK = 5
 RING = 16
 FACTORS = [1.0, 0.25]
 BIAS = np.random.default_rng(7).integers(0, V, V, dtype=np.uint32)
-SLICE = 700  # rows of `bias` in the first shard
+SLICE = 450  # rows of `bias` in the first shard
 ODD = bytes([1, 2, 3, 4, 7])  # a record whose length is not a multiple of 4
+
+CHAT = {
+    "prefix": "",
+    "roles": {
+        "user": {"prefix": "", "suffix": "\n", "trim": True},
+        "assistant": {"prefix": "", "suffix": "\n", "trim": True},
+    },
+    "generation_prefix": "",
+}
 
 STATE = """
 struct State {
   position: u32, num_tokens: u32, token_id: u32, context_window_size: u32,
   temperature: f32, seed: u32, num_generated: u32, logits_start: u32,
 }
-const V = 1024u;
+const V = 700u;
 """
 APPEND = (
     STATE
@@ -245,7 +254,7 @@ def write_site(out: Path) -> Path:
                 "context": {"default": CONTEXT, "max": CONTEXT},
                 "limits": {},
                 "generation": {"bos_token_id": 2, "stop_token_ids": [], "temperature": 0},
-                "chat": None,
+                "chat": CHAT,
             }
         )
     return out / "models" / "tiny"

@@ -41,6 +41,10 @@ export class Chat {
    */
   async send(text) {
     if (this.isBusy) return;
+    if (this.messages.at(-1)?.role === "user") {
+      this.messages.pop(); // it was never answered: the new message takes its place
+      this.list.lastElementChild?.remove();
+    }
     this.messages.push({ role: "user", content: text });
     this.list.append(element("div", { className: "message user" }, text));
     await this.reply();

@@ -3,7 +3,7 @@
 /** @import { Manifest } from "../webgemma/types.d.ts" */
 /** @import { Lexer } from "./markdown.js" */
 
-import { DownloadError, Engine, fetchManifest } from "../webgemma/index.js";
+import { DownloadError, Engine, UnsupportedError, fetchManifest } from "../webgemma/index.js";
 import { Chat } from "./chat.js";
 import { Composer } from "./composer.js";
 import { byId, element } from "./dom.js";
@@ -83,12 +83,25 @@ async function open(id) {
       new URL(`./models/${encodeURIComponent(id)}/`, location.href),
     );
     describe(manifest);
+    checkChats(manifest);
     welcome.show(true);
     if (manifest.weights.nbytes < ASK_FROM_NBYTES) await load(manifest);
     else offer(manifest);
   } catch (error) {
     showError(error, () => open(id));
   }
+}
+
+/**
+ * Say that a model does not chat before anybody waits for its download.
+ * @param {Manifest} manifest
+ */
+function checkChats(manifest) {
+  if (manifest.chat) return;
+  throw new UnsupportedError(
+    `${manifest.name} has no chat template: it continues text and does not chat. ` +
+      `Build it from an instruction-tuned checkpoint, or with --chat-template.`,
+  );
 }
 
 /**
@@ -119,6 +132,7 @@ async function load(manifest) {
   const controller = new AbortController();
   loading = controller;
   panel.replaceChildren();
+  welcome.show(true);
   const isLarge = manifest.weights.nbytes >= ASK_FROM_NBYTES;
   welcome.loading(manifest, isLarge ? () => controller.abort() : undefined);
   composer.prepare(manifest.name);
