@@ -10,10 +10,15 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Playwright
 
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
@@ -89,3 +94,12 @@ def chromium_path() -> str:
 def fixtures() -> Path:
     """The folder of small models and blocks made with llama.cpp."""
     return Path(__file__).parent / "fixtures"
+
+
+@pytest.fixture(scope="session")
+def playwright() -> Iterator[Playwright]:
+    """Playwright, started once: a process takes no second one beside it."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as started:
+        yield started

@@ -20,7 +20,7 @@ from webgemma.resources import built_in_model
 from webgemma.serve import SiteServer, serving
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, ConsoleMessage, Page
+    from playwright.sync_api import Browser, ConsoleMessage, Page, Playwright
 
 sys.path.insert(0, str(Path(__file__).parent))  # for `import tiny`
 FIXTURES = Path(__file__).parents[1] / "fixtures"
@@ -67,14 +67,11 @@ class Watched:
 
 
 @pytest.fixture(scope="session")
-def browser(chromium_path: str) -> Iterator[Browser]:
+def browser(playwright: Playwright, chromium_path: str) -> Iterator[Browser]:
     """The system's Chromium, headless."""
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=chromium_path, args=ARGUMENTS)
-        yield chromium
-        chromium.close()
+    chromium = playwright.chromium.launch(executable_path=chromium_path, args=ARGUMENTS)
+    yield chromium
+    chromium.close()
 
 
 OpenPage = Callable[..., Watched]

@@ -8,6 +8,7 @@ import json
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import sentencepiece
@@ -16,6 +17,9 @@ from tests.support.sentencepiece_model import synthetic_pieces, write_model
 from tests.support.strings import make_strings
 from webgemma.checkpoint import TokenizerSource
 from webgemma.tokenizer import make_tokenizer_json
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Playwright
 
 RUNTIME = Path(__file__).parents[2] / "web" / "runtime"
 TRIES = 3
@@ -67,9 +71,9 @@ def folder(tmp_path: Path) -> Iterator[tuple[Path, str]]:
 
 @pytest.mark.slow
 @pytest.mark.browser
-def test_ids_and_times_in_a_worker(folder: tuple[Path, str], chromium_path: str) -> None:
-    from playwright.sync_api import sync_playwright
-
+def test_ids_and_times_in_a_worker(
+    folder: tuple[Path, str], playwright: Playwright, chromium_path: str
+) -> None:
     path, address = folder
     model = write_model(synthetic_pieces(256_000))
     reference = sentencepiece.SentencePieceProcessor()
@@ -85,18 +89,17 @@ def test_ids_and_times_in_a_worker(folder: tuple[Path, str], chromium_path: str)
     source = TokenizerSource(sentencepiece=model)
     (path / "tokenizer.json").write_bytes(make_tokenizer_json(source))
 
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium_path, args=["--no-sandbox"])
-        page = browser.new_page()
-        page.goto(f"{address}/index.html")
-        result = page.evaluate(
-            """() => new Promise((resolve, reject) => {
-                const worker = new Worker("worker.js", { type: "module" });
-                worker.onmessage = ({ data }) => resolve(data);
-                worker.onerror = (event) => reject(new Error(event.message));
-            })"""
-        )
-        browser.close()
+    browser = playwright.chromium.launch(executable_path=chromium_path, args=["--no-sandbox"])
+    page = browser.new_page()
+    page.goto(f"{address}/index.html")
+    result = page.evaluate(
+        """() => new Promise((resolve, reject) => {
+            const worker = new Worker("worker.js", { type: "module" });
+            worker.onmessage = ({ data }) => resolve(data);
+            worker.onerror = (event) => reject(new Error(event.message));
+        })"""
+    )
+    browser.close()
     print({key: value for key, value in result.items() if key != "ids"})
     assert result["ids"] == [reference.EncodeAsIds(text) for text in texts]
     assert result["load_ms"] < 2000

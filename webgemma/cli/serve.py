@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import sys
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -60,7 +60,7 @@ def _serve(site: Path, host: str, port: int | None, *, open_browser: bool) -> No
     """Serve a site until Ctrl-C."""
     from webgemma.serve import make_server
 
-    with make_server(site, host=host, port=port) as server:
+    with suppress(KeyboardInterrupt), make_server(site, host=host, port=port) as server:
         if not ipaddress.ip_address(host).is_loopback:
             print(
                 f"warning: every machine that reaches {host} can read this site. Browsers give "
@@ -73,7 +73,4 @@ def _serve(site: Path, host: str, port: int | None, *, open_browser: bool) -> No
             from webgemma.demo import open_in_browser
 
             open_in_browser(server.url)
-        try:
-            server.serve_forever()
-        except KeyboardInterrupt:
-            print(file=sys.stderr)
+        server.serve_forever()
