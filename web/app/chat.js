@@ -29,6 +29,8 @@ export class Chat {
     /** @type {Message[]} */
     this.messages = [];
     this.isBusy = false;
+    /** @type {object | null} the reply that is being written, until a reset */
+    this.turn = null;
     this.list = byId("messages", HTMLDivElement);
     this.panel = byId("panel", HTMLDivElement);
     this.scroller = byId("scroller", HTMLElement);
@@ -52,6 +54,8 @@ export class Chat {
 
   /** Reply to the last message; again, after an error. */
   async reply() {
+    const turn = {};
+    this.turn = turn;
     this.setBusy(true);
     this.panel.replaceChildren();
     const reply = new ReplyView(this.lexer, () => this.follow());
@@ -70,9 +74,9 @@ export class Chat {
       current.push({ role: "assistant", content: reply.text });
     } catch (error) {
       reply.root.remove();
-      if (current === this.messages) this.fail(error);
+      if (this.turn === turn) this.fail(error);
     } finally {
-      this.setBusy(false);
+      if (this.turn === turn) this.setBusy(false);
     }
   }
 
@@ -84,11 +88,20 @@ export class Chat {
   /** Forget everything and begin anew. */
   async reset() {
     this.stop();
+    this.turn = null; // what still comes of it is not shown
     this.messages = [];
     this.list.replaceChildren();
     this.panel.replaceChildren();
-    this.onChange();
+    this.setBusy(false);
     await this.engine.resetChat().catch((error) => this.fail(error));
+  }
+
+  /** Leave the page to another chat, and free the model. */
+  async close() {
+    this.turn = null;
+    this.onChange = () => {};
+    this.list.replaceChildren();
+    await this.engine.unload();
   }
 
   /** @param {unknown} error */

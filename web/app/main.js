@@ -195,9 +195,7 @@ async function unload() {
   composer.close();
   newChat.hidden = true;
   settingsButton.hidden = true;
-  if (!old) return;
-  old.list.replaceChildren();
-  await old.engine.unload();
+  await old?.close();
 }
 
 /**
