@@ -46,12 +46,6 @@ class NpmPackage(NamedTuple):
 
 PACKAGES = (
     NpmPackage(
-        "@huggingface/tokenizers",
-        "0.2.0",
-        "sha512-LidMHe1FpcSYH4vcSjXooda34pC0M8m1gmDOv7SQi6Iv+ib1zX7J3sHBCC9/3FPCkn2k1b55FneVqMRxrr99pg==",
-        {"dist/tokenizers.mjs": "tokenizers.js", "LICENSE": "tokenizers.LICENSE"},
-    ),
-    NpmPackage(
         "marked",
         "18.2.1",
         "sha512-ii4bxCTCqqwpT86XZWgJNs+ZnAIZksmLGYMViWA7PDIXYIeNo1x6cDdX3JOip9NM/cI6p8z57FxliACboTruMA==",

@@ -39,7 +39,7 @@ def tree(folder: Path) -> dict[str, bytes]:
 def test_a_site_holds_page_runtime_index_and_model(tmp_path: Path) -> None:
     write_site(tmp_path / "site")
     files = tree(tmp_path / "site")
-    assert {"vendor/tokenizers.js", "vendor/marked.js", ".nojekyll", "_headers"} <= set(files)
+    assert {"vendor/marked.js", ".nojekyll", "_headers"} <= set(files)
     assert any(path.startswith("webgemma/") and path.endswith(".js") for path in files)
     assert b"require-trusted-types-for 'script'" in files["_headers"]
     assert not any(".lock" in path or path.endswith(".test.js") for path in files)

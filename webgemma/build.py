@@ -225,7 +225,9 @@ def generation(checkpoint: Checkpoint, tokenizer: Tokenizer) -> dict[str, Any]:
         "stop_token_ids": special.stop_token_ids,
     }
     temperature = checkpoint.generation_config.get("temperature")
-    if isinstance(temperature, int | float):
+    if checkpoint.generation_config.get("do_sample") is False:
+        settings["temperature"] = 0.0
+    elif isinstance(temperature, int | float):
         settings["temperature"] = float(temperature)
     prompts = checkpoint.generation_config.get("prompts")
     if isinstance(prompts, list):

@@ -23,7 +23,14 @@ def build_demo(*, progress: Progress = no_progress) -> Path:
         The site's folder.
     """
     site = cache_folder() / f"demo-{__version__}"
-    build_site(built_in_model(), site, model_id=BUILT_IN_MODEL, force=True, progress=progress)
+    build_site(
+        built_in_model(),
+        site,
+        model_id=BUILT_IN_MODEL,
+        name=BUILT_IN_MODEL.capitalize(),
+        force=True,
+        progress=progress,
+    )
     return site
 
 

@@ -50,12 +50,12 @@ def test_other_bytes_than_pinned_are_refused(
     hook: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "evil.tgz").write_bytes(archive(LICENSE=b"evil"))
-    fake_npm(tmp_path, f'cp {tmp_path}/evil.tgz "$4/huggingface-tokenizers-0.2.0.tgz"')
+    fake_npm(tmp_path, f'cp {tmp_path}/evil.tgz "$4/marked-18.2.1.tgz"')
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     with pytest.raises(hook.VendorError) as caught:
         hook.vendor()
     message = str(caught.value)
-    assert message.startswith("npm pack @huggingface/tokenizers@0.2.0: got bytes with sha512-")
+    assert message.startswith("npm pack marked@18.2.1: got bytes with sha512-")
     assert message.endswith(
         f", expected {hook.PACKAGES[0].integrity}. The package is not the one this project was "
         "tested with."
@@ -69,7 +69,7 @@ def test_a_failing_npm_is_quoted(
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     with pytest.raises(hook.VendorError) as caught:
         hook.vendor()
-    assert str(caught.value) == "npm pack @huggingface/tokenizers@0.2.0 failed: no network"
+    assert str(caught.value) == "npm pack marked@18.2.1 failed: no network"
 
 
 def test_npm_is_asked_for_from_pypi_only_where_it_is_needed(

@@ -12,7 +12,7 @@ import numpy as np
 import wgpu
 from numpy.typing import NDArray
 
-from webgemma.errors import GpuError, ProgramError
+from webgemma.errors import ConfigError, GpuError, ProgramError
 from webgemma.program.expr import evaluate
 from webgemma.program.spec import STATE_WORDS, Buffer, Kernel, Program, Range, Size, Step, Variant
 
@@ -35,7 +35,8 @@ def choose_variant(program: Program, features: set[str], name: str = "auto") -> 
     """The first variant whose features the device has, or the one asked for.
 
     Raises:
-        GpuError: the named variant is unknown, or the device lacks its features.
+        ConfigError: there is no variant of that name.
+        GpuError: the device lacks the named variant's features.
     """
     for variant in program.variants:
         missing = [feature for feature in variant.requires if feature not in features]
@@ -47,7 +48,7 @@ def choose_variant(program: Program, features: set[str], name: str = "auto") -> 
                 raise GpuError(msg)
             return variant
     names = ", ".join(variant.name for variant in program.variants)
-    raise GpuError(f"variant {name!r}: expected auto or one of {names}.")
+    raise ConfigError(f"variant {name!r}: expected auto or one of {names}.")
 
 
 class Runner:
