@@ -37,6 +37,15 @@ def model_config(config: Config) -> dict[str, Any]:
     }
 
 
+SUGGESTED_PROMPTS = (
+    "Tell me a story about a fox and a lantern",
+    "What is 38 + 47?",
+    "How do you run?",
+    "What is the opposite of brave?",
+)
+"""What the page offers to ask first; webgemma's own key of generation_config.json."""
+
+
 def generation_config() -> dict[str, Any]:
     """Return generation_config.json: where to stop, and greedy by default."""
     return {
@@ -44,6 +53,7 @@ def generation_config() -> dict[str, Any]:
         "eos_token_id": [SPECIAL_TOKENS["<eos>"], SPECIAL_TOKENS["<end_of_turn>"]],
         "pad_token_id": SPECIAL_TOKENS["<pad>"],
         "do_sample": False,
+        "prompts": list(SUGGESTED_PROMPTS),
     }
 
 

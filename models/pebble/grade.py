@@ -28,6 +28,7 @@ RIGHT_SHARE = 0.95
 SUMS_RIGHT_SHARE = 0.90
 DISTINCT_REPLIES = 200
 MAX_NEW_TOKENS = 400
+PROMPTS_AT_ONCE = 32
 
 
 def graded_exchanges(seed: int = SEED) -> list[Exchange]:
@@ -53,17 +54,22 @@ def transformers_replies(prompts: list[str], folder: Path) -> Iterator[str]:
     model = Gemma2ForCausalLM.from_pretrained(
         folder, dtype=torch.float32, attn_implementation="eager"
     ).eval()
-    for prompt in prompts:
-        ids = torch.tensor([[BOS, *tokenizer.encode(prompt_text(prompt))]])
+    for start in range(0, len(prompts), PROMPTS_AT_ONCE):
+        rows = [
+            [BOS, *tokenizer.encode(prompt_text(prompt))]
+            for prompt in prompts[start : start + PROMPTS_AT_ONCE]
+        ]
+        longest = max(map(len, rows))
+        ids = torch.tensor([[0] * (longest - len(row)) + row for row in rows])
         with torch.inference_mode():
             output = model.generate(
                 ids,
-                attention_mask=torch.ones_like(ids),
+                attention_mask=(ids != 0).long(),
                 max_new_tokens=MAX_NEW_TOKENS,
                 do_sample=False,
             )
-        new_ids = output[0, ids.shape[1] :].tolist()
-        yield tokenizer.decode([i for i in new_ids if i not in SPECIAL_TOKENS.values()])
+        for new_ids in output[:, longest:].tolist():
+            yield tokenizer.decode([i for i in new_ids if i not in SPECIAL_TOKENS.values()])
 
 
 def report(exchanges: list[Exchange], replies: list[str], *, show: bool) -> bool:

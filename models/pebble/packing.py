@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from random import Random
 
@@ -9,7 +10,7 @@ import torch
 from chat import BOS, prompt_text
 from sentencepiece import SentencePieceProcessor
 from torch import Tensor
-from world import conversation
+from world import WEIGHTS, conversation
 
 IGNORE = -100
 
@@ -24,11 +25,11 @@ class Batch:
 
 
 def encode_conversation(
-    rng: Random, tokenizer: SentencePieceProcessor, *, longest: int
+    rng: Random, tokenizer: SentencePieceProcessor, *, longest: int, weights: Mapping[str, float]
 ) -> tuple[list[int], list[int]]:
     """Draw a conversation; return its ids and its targets, equally long."""
     ids, is_reply = [BOS], [False]
-    for turn in conversation(rng, longest=longest):
+    for turn in conversation(rng, longest=longest, weights=weights):
         for text, counts in (
             (prompt_text(turn.prompt), False),
             (f"{turn.reply}<end_of_turn>", True),
@@ -48,6 +49,7 @@ def draw_batch(
     num_rows: int,
     row_length: int,
     longest: int = 4,
+    weights: Mapping[str, float] = WEIGHTS,
 ) -> Batch:
     """Fill every row with conversations; the last one of a row is cut where the row ends."""
     rows: list[tuple[list[int], list[int], list[int]]] = []
@@ -56,7 +58,7 @@ def draw_batch(
         number = 0
         while len(row[0]) < row_length:
             number += 1
-            ids, targets = encode_conversation(rng, tokenizer, longest=longest)
+            ids, targets = encode_conversation(rng, tokenizer, longest=longest, weights=weights)
             row[0].extend(ids)
             row[1].extend(targets)
             row[2].extend([number] * len(ids))

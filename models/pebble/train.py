@@ -7,9 +7,14 @@ carries on where it stopped, and ends with the same weights up to rounding of th
 from __future__ import annotations
 
 import argparse
+import os
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from random import Random
+
+# A waiting thread sleeps instead of spinning: the machine may have other work. Before torch.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import torch
 from export import write_checkpoint, write_json
@@ -19,15 +24,21 @@ from sentencepiece import SentencePieceProcessor
 from tokenizer_json import tokenizer_json
 from torch.nn import functional
 from train_tokenizer import train_tokenizer
+from world import LATE_WEIGHTS, SECOND_ROUND_WEIGHTS, THIRD_ROUND_WEIGHTS, WEIGHTS
 
 HERE = Path(__file__).parent
 CHECKPOINT = HERE / "checkpoint"
 STATE = HERE.parents[1] / "build" / "pebble" / "state.pt"
 
 TOKENS_PER_STEP = 4096
-ROW_LENGTH = 512
-LONG_ROW_LENGTH = 1024  # the whole context, practised in every other step of the last part
+EARLY_STEPS = 750
+EARLY_ROW_LENGTH = 512
+ROW_LENGTH = 256  # most conversations fit, and attention costs less than in longer rows
+ROUNDS = (1800, 2200)  # here the learning rate reaches zero, and then a shorter round begins
+STORY_STEPS = 1050  # many stories first: they teach the language
+LONG_ROW_LENGTH = 1024  # the whole context, practised in some steps of the last part
 LONG_SHARE = 0.2
+LONG_EVERY = 4
 WARMUP_STEPS = 60
 DECAY_SHARE = 0.4
 MATRIX_RATE = 0.02
@@ -35,8 +46,23 @@ VECTOR_RATE = 0.003
 PRINT_EVERY = 20
 
 
+def end_of_round(step: int, num_steps: int) -> int:
+    """Return the step at which the round of this step ends."""
+    return min((end for end in ROUNDS if step < end <= num_steps), default=num_steps)
+
+
+def weights_at(step: int) -> Mapping[str, float]:
+    """Return how often each category is drawn at this step."""
+    if step < STORY_STEPS:
+        return WEIGHTS
+    if step < ROUNDS[0]:
+        return LATE_WEIGHTS
+    return SECOND_ROUND_WEIGHTS if step < ROUNDS[1] else THIRD_ROUND_WEIGHTS
+
+
 def learning_rate_factor(step: int, num_steps: int) -> float:
-    """Warm up, hold, and fall in a straight line to zero over the last part."""
+    """Warm up, hold, and fall in a straight line to zero over the last part of the round."""
+    num_steps = end_of_round(step, num_steps)
     left = (num_steps - step) / (num_steps * DECAY_SHARE)
     return min(1.0, (step + 1) / WARMUP_STEPS, left)
 
@@ -54,11 +80,15 @@ def make_optimizers(model: Pebble) -> list[torch.optim.Optimizer]:
 def batch_for(step: int, num_steps: int, seed: int, tokenizer: SentencePieceProcessor) -> Batch:
     """Draw the batch of this step: it depends on the seed and the step alone."""
     rng = Random(f"{seed}:{step}")
-    if step >= num_steps * (1 - LONG_SHARE) and step % 2:
+    weights = weights_at(step)
+    if step >= end_of_round(step, num_steps) * (1 - LONG_SHARE) and step % LONG_EVERY == 0:
         rows = TOKENS_PER_STEP // LONG_ROW_LENGTH
-        return draw_batch(rng, tokenizer, num_rows=rows, row_length=LONG_ROW_LENGTH, longest=14)
-    rows = TOKENS_PER_STEP // ROW_LENGTH
-    return draw_batch(rng, tokenizer, num_rows=rows, row_length=ROW_LENGTH)
+        return draw_batch(
+            rng, tokenizer, num_rows=rows, row_length=LONG_ROW_LENGTH, longest=14, weights=weights
+        )
+    row_length = EARLY_ROW_LENGTH if step < EARLY_STEPS else ROW_LENGTH
+    rows = TOKENS_PER_STEP // row_length
+    return draw_batch(rng, tokenizer, num_rows=rows, row_length=row_length, weights=weights)
 
 
 def reply_loss(model: Pebble, batch: Batch) -> torch.Tensor:
@@ -129,7 +159,7 @@ def train(*, num_steps: int, seed: int, save_every: int, out: Path, state_path: 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--steps", type=int, default=6000)
+    parser.add_argument("--steps", type=int, default=2500)
     parser.add_argument("--seed", type=int, default=2)
     parser.add_argument("--save-every", type=int, default=250)
     parser.add_argument("--out", type=Path, default=CHECKPOINT)

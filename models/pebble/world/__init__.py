@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from random import Random
 
 from . import arithmetic, colours, counting, days, greetings, itself, opposites, outside, stories
@@ -10,6 +10,9 @@ from .exchange import Exchange, normalise
 
 __all__ = [
     "DRAWS",
+    "LATE_WEIGHTS",
+    "SECOND_ROUND_WEIGHTS",
+    "THIRD_ROUND_WEIGHTS",
     "WEIGHTS",
     "Exchange",
     "conversation",
@@ -31,10 +34,24 @@ DRAWS: dict[str, Callable[[Random], Exchange]] = {
     "outside": outside.draw,
     "invented": stories.draw_invented,
 }
-# How often each category opens an exchange in training. Stories are long, so few are many.
+# How often each category is drawn in training. Stories are long, so few are many.
 WEIGHTS = {
     "greetings": 9, "itself": 13, "colours": 13, "counting": 15, "sums": 20, "differences": 20,
     "opposites": 9, "days": 14, "stories": 9, "outside": 12, "invented": 3,
+}  # fmt: skip
+# For later in training, when the language is learned and the facts and the carries are not yet.
+LATE_WEIGHTS = {
+    "greetings": 10, "itself": 11, "colours": 13, "counting": 15, "sums": 26, "differences": 22,
+    "opposites": 14, "days": 13, "stories": 3, "outside": 10, "invented": 1.5,
+}  # fmt: skip
+# For the second round: what the first round left weakest, copying new names above all.
+SECOND_ROUND_WEIGHTS = {
+    "greetings": 19, "itself": 11, "colours": 17, "counting": 22, "sums": 13, "differences": 13,
+    "opposites": 15, "days": 10, "stories": 3, "outside": 12, "invented": 5,
+}  # fmt: skip
+THIRD_ROUND_WEIGHTS = {
+    "greetings": 26, "itself": 12, "colours": 17, "counting": 20, "sums": 16, "differences": 16,
+    "opposites": 17, "days": 9, "stories": 3, "outside": 13, "invented": 4,
 }  # fmt: skip
 FOLLOW_UPS: dict[str, Callable[[Exchange, Random], Exchange | None]] = {
     "colours": colours.follow_up,
@@ -48,27 +65,31 @@ FOLLOW_UPS: dict[str, Callable[[Exchange, Random], Exchange | None]] = {
 FOLLOW_UP_SHARE = 0.4
 
 
-def _draw_for_training(rng: Random, previous: Exchange | None) -> Exchange:
+def _draw_for_training(
+    rng: Random, previous: Exchange | None, weights: Mapping[str, float]
+) -> Exchange:
     """Draw an exchange that is not held out: a follow-up, or something new."""
     while True:
         drawn = None
         if previous and previous.category in FOLLOW_UPS and rng.random() < FOLLOW_UP_SHARE:
             drawn = FOLLOW_UPS[previous.category](previous, rng)
         if drawn is None:
-            category = rng.choices(tuple(WEIGHTS), tuple(WEIGHTS.values()))[0]
+            category = rng.choices(tuple(weights), tuple(weights.values()))[0]
             drawn = DRAWS[category](rng)
         if not drawn.held_out:
             return drawn
 
 
-def conversation(rng: Random, *, longest: int = 4) -> list[Exchange]:
+def conversation(
+    rng: Random, *, longest: int = 4, weights: Mapping[str, float] = WEIGHTS
+) -> list[Exchange]:
     """Draw a conversation for training: mostly one or two exchanges, at most `longest`."""
     turns = min(longest, rng.choices((1, 2, 3, 4), (50, 25, 15, 10))[0])
     if longest > 4:
         turns = rng.randint(3, longest)
     talk: list[Exchange] = []
     for _ in range(turns):
-        talk.append(_draw_for_training(rng, talk[-1] if talk else None))
+        talk.append(_draw_for_training(rng, talk[-1] if talk else None, weights))
     return talk
 
 
