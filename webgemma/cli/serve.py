@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import signal
 import sys
 from contextlib import nullcontext, suppress
 from pathlib import Path
@@ -60,6 +61,9 @@ def _serve(site: Path, host: str, port: int | None, *, open_browser: bool) -> No
     """Serve a site until Ctrl-C."""
     from webgemma.serve import make_server
 
+    # A shell's background job starts with Ctrl-C ignored; a service manager sends SIGTERM.
+    for stop in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(stop, signal.default_int_handler)
     with suppress(KeyboardInterrupt), make_server(site, host=host, port=port) as server:
         if not ipaddress.ip_address(host).is_loopback:
             print(
