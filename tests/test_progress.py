@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import re
+import time
 
 import pytest
 
@@ -53,6 +54,19 @@ def test_lines_come_at_least_twice_a_second(monkeypatch: pytest.MonkeyPatch) -> 
     lines = stream.getvalue().splitlines()
     assert 20 <= len(lines) <= 30
     assert lines[-1] == "packing     100 B of 100 B  100 %  10 B/s  10.0 s"
+    assert sum("100 %" in line for line in lines) == 1
+
+
+def test_a_step_without_calls_still_shows_lines() -> None:
+    stream = io.StringIO()
+    with ConsoleProgress(stream) as progress:
+        progress("reading", 0, 100)
+        time.sleep(1.5)
+        progress("reading", 100, 100)
+        time.sleep(0.6)
+    lines = stream.getvalue().splitlines()
+    assert 2 <= sum("0 B of 100 B  0 %" in line for line in lines) <= 4, lines
+    assert "100 %" in lines[-1]
     assert sum("100 %" in line for line in lines) == 1
 
 

@@ -123,10 +123,14 @@ def read_checkpoint(source: Path, progress: Progress) -> Checkpoint:
     """Open the source; its tensors are read later, while they are packed."""
     progress("reading", 0, 1)
     checkpoint = open_checkpoint(source)
-    nbytes = sum(path.stat().st_size for path in checkpoint.files)
-    nbytes -= sum(tensor.nbytes for tensor in checkpoint.tensors.values())
-    progress("reading", nbytes, nbytes)
+    progress("reading", 0, head_nbytes(checkpoint))
     return checkpoint
+
+
+def head_nbytes(checkpoint: Checkpoint) -> int:
+    """Bytes of the source files that are no tensors: configuration, vocabulary, descriptions."""
+    nbytes = sum(path.stat().st_size for path in checkpoint.files)
+    return nbytes - sum(tensor.nbytes for tensor in checkpoint.tensors.values())
 
 
 def write_model(
@@ -143,6 +147,7 @@ def write_model(
         option=options.chat_template,
     )
     manifest = describe(checkpoint, lowered, tokenizer, options)
+    options.progress("reading", head_nbytes(checkpoint), head_nbytes(checkpoint))
     model = site.model(manifest["id"], name=manifest["name"])
     manifest["source"]["sha256"] = hash_files(checkpoint.files, options.progress)
     manifest["weights"] = write_weights(model, lowered, options.progress)

@@ -7,6 +7,7 @@ a bar on a terminal, or plain lines in a log.
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from collections.abc import Callable
 from types import TracebackType
@@ -21,6 +22,7 @@ STAGES = ("reading", "packing", "hashing")
 
 _SECONDS_BETWEEN_LINES = 0.4
 """Lines are due twice a second; a little sooner, because they wait for the next call."""
+_SECONDS_BETWEEN_TICKS = 0.05
 
 
 class Progress(Protocol):
@@ -46,13 +48,18 @@ class ConsoleProgress:
         use_bars = self._stream.isatty() if bars is None else bars
         self._show: Callable[[str, int, int], None]
         self._bars = _Bars(self._stream) if use_bars else None
-        self._show = self._bars.show if self._bars else _Lines(self._stream).show
+        self._lines = _Lines(self._stream)
+        self._show = self._bars.show if self._bars else self._lines.show
+        self._left = threading.Event()
+        self._ticker = threading.Thread(target=self._tick, daemon=True)
 
     def __call__(self, stage: str, done: int, total: int) -> None:
         """Show that `done` of `total` bytes of `stage` are behind us."""
         self._show(stage, done, total)
 
     def __enter__(self) -> Self:
+        if self._bars is None:
+            self._ticker.start()
         return self
 
     def __exit__(
@@ -63,6 +70,14 @@ class ConsoleProgress:
     ) -> None:
         if self._bars:
             self._bars.stop()
+        else:
+            self._left.set()
+            self._ticker.join()
+
+    def _tick(self) -> None:
+        """Say now and then that a step which makes no calls is still at work."""
+        while not self._left.wait(_SECONDS_BETWEEN_TICKS):
+            self._lines.tick()
 
 
 class _Bars:
@@ -116,9 +131,16 @@ class _Lines:
         self._started: dict[str, float] = {}
         self._shown: dict[str, float] = {}
         self._finished: set[str] = set()
+        self._last: tuple[str, int, int] | None = None
+
+    def tick(self) -> None:
+        """Repeat the last line of a stage that is not complete, when one is due."""
+        if self._last is not None and self._last[0] not in self._finished:
+            self.show(*self._last)
 
     def show(self, stage: str, done: int, total: int) -> None:
         now = time.monotonic()
+        self._last = (stage, done, total)
         started = self._started.setdefault(stage, now)
         shown = self._shown.setdefault(stage, now)
         if done >= total:
