@@ -101,8 +101,6 @@ def test_ctrl_c_cleans_up(tmp_path: Path) -> None:
         assert is_whole(out)
     else:
         assert (process.returncode, stderr) == (130, "interrupted\n")
-        # The signal may come before the hidden folder has an owner; then the next build removes it.
-        subprocess.run(command(out), check=True, capture_output=True)
     assert [name for name in os.listdir(tmp_path) if name != "site"] == []
 
 

@@ -303,7 +303,9 @@ def test_kill_9_leaves_no_half_site_and_the_next_build_cleans_up(
     else:
         assert tree(out) == before
     assert len(os.listdir(tmp_path)) == 2
-    staging.Staging(out).discard()
+    next_build = staging.Staging(out)
+    next_build.create()
+    next_build.discard()
     assert tree(out) == before
     assert os.listdir(tmp_path) == ["site"]
 

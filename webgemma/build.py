@@ -6,7 +6,7 @@ import hashlib
 import re
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -98,10 +98,10 @@ def build_site(
     options = Options(quantization, model_id, name, chat_template, context_window_size, progress)
     checkpoint = read_checkpoint(Path(source), progress)
     lowered = lower(checkpoint, quantization=quantization)
-    program_report = check(lowered.program, lowered.shaders)
+    program = summarize(check(lowered.program, lowered.shaders))
     nbytes = sum(s.matrix.nbytes for s in matrices(lowered))
     with SiteWriter(out, force=force, host=host, expected_nbytes=nbytes) as site:
-        model = write_model(site, checkpoint, lowered, options)
+        model = write_model(site, checkpoint, lowered, program, options)
     return SiteReport(
         path=site.path,
         model_id=model.id,
@@ -115,7 +115,7 @@ def build_site(
         num_files=len(model.files),
         duration_s=time.perf_counter() - started,
         storage=storage_nbytes(lowered),
-        program=summarize(program_report),
+        program=program,
     )
 
 
@@ -134,9 +134,13 @@ def head_nbytes(checkpoint: Checkpoint) -> int:
 
 
 def write_model(
-    site: SiteWriter, checkpoint: Checkpoint, lowered: Lowered, options: Options
+    site: SiteWriter,
+    checkpoint: Checkpoint,
+    lowered: Lowered,
+    report: Mapping[str, Any],
+    options: Options,
 ) -> ModelWriter:
-    """Write one model's folder."""
+    """Write one model's folder; `report` is what the checker counted."""
     tokenizer_json = make_tokenizer_json(checkpoint.tokenizer)
     tokenizer = Tokenizer.from_json(tokenizer_json)
     check_vocabulary(checkpoint, tokenizer.vocab_size, lowered.program.vocab_size)
@@ -146,7 +150,7 @@ def write_model(
         special=special_tokens(checkpoint, tokenizer),
         option=options.chat_template,
     )
-    manifest = describe(checkpoint, lowered, tokenizer, options)
+    manifest = describe(checkpoint, lowered, tokenizer, report, options)
     options.progress("reading", head_nbytes(checkpoint), head_nbytes(checkpoint))
     model = site.model(manifest["id"], name=manifest["name"])
     manifest["source"]["sha256"] = hash_files(checkpoint.files, options.progress)
@@ -181,7 +185,11 @@ def write_weights(model: ModelWriter, lowered: Lowered, progress: Progress) -> d
 
 
 def describe(
-    checkpoint: Checkpoint, lowered: Lowered, tokenizer: Tokenizer, options: Options
+    checkpoint: Checkpoint,
+    lowered: Lowered,
+    tokenizer: Tokenizer,
+    report: Mapping[str, Any],
+    options: Options,
 ) -> dict[str, Any]:
     """The manifest, but for hashes, weights and chat."""
     program = lowered.program
@@ -191,7 +199,7 @@ def describe(
     if not 1 <= context <= most:
         msg = f"--context-window-size: got {context}, expected 1 to {most} (the model's maximum)."
         raise ConfigError(msg)
-    report = summarize(check(program, lowered.shaders))
+    sizes = storage_nbytes(lowered)
     return {
         "version": 1,
         "id": options.model_id or slug(name),
@@ -201,7 +209,7 @@ def describe(
         "source": {"name": checkpoint.path.name, "format": checkpoint.format},
         "num_parameters": num_parameters(lowered),
         "storage": {
-            kind: {"matrices": count, "nbytes": storage_nbytes(lowered)[kind]}
+            kind: {"matrices": count, "nbytes": sizes[kind]}
             for kind, count in sorted(
                 Counter(s.matrix.storage.name for s in matrices(lowered)).items()
             )

@@ -84,7 +84,12 @@ class SiteWriter:
         _check_room(self.path, expected_nbytes + SPARE_NBYTES)
 
     def __enter__(self) -> Self:
-        self._staging = Staging(self.path)
+        staging = self._staging = Staging(self.path)
+        try:
+            staging.create()
+        except KeyboardInterrupt:
+            staging.discard()
+            raise
         return self
 
     def __exit__(

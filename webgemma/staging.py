@@ -30,21 +30,28 @@ class Staging:
     """A folder being written beside the place where it will stand."""
 
     def __init__(self, final: Path) -> None:
+        """Name the folder; `create` makes it, so that whoever is interrupted knows what to discard.
+
+        Args:
+            final: Where it will stand.
+        """
+        self.final = final
+        self.folder = _sibling(final, "new")
+        self._lock: IO[bytes] | None = None
+
+    def create(self) -> None:
         """Make the folder.
 
         Raises:
             ConfigError: another process is writing the same folder, or this one cannot.
         """
-        self.final = final
-        self.folder = _sibling(final, "new")
-        self._lock: IO[bytes] | None = None
         try:
-            final.parent.mkdir(parents=True, exist_ok=True)
-            _clear_leftovers(final)
+            self.final.parent.mkdir(parents=True, exist_ok=True)
+            _clear_leftovers(self.final)
             self.folder.mkdir()
             self._lock = _take_lock(self.folder)
         except OSError as error:
-            raise cannot_write(final, error) from error
+            raise cannot_write(self.final, error) from error
 
     def publish(self) -> None:
         """Flush everything to the disk and move it to its final name.

@@ -61,7 +61,10 @@ def adapter_features(adapter: Any) -> set[str]:
 
 
 def request_device(
-    features: Iterable[str] = (), *, limits: str | Mapping[str, int] = "browser"
+    features: Iterable[str] = (),
+    *,
+    limits: str | Mapping[str, int] = "browser",
+    adapter: Any = None,
 ) -> Any:
     """Open a device.
 
@@ -69,11 +72,12 @@ def request_device(
         features: WebGPU feature names that the program's variant requires.
         limits: "browser" for WebGPU's defaults, "adapter" for all the adapter has, or limits by
             wgpu-py's names that are laid over the defaults.
+        adapter: What `choose_adapter` gave, if it was asked already.
 
     Raises:
         GpuError: no adapter, or it lacks a feature or a limit.
     """
-    adapter = choose_adapter()
+    adapter = adapter or choose_adapter()
     wanted = [NATIVE_FEATURES[feature] for feature in features]
     missing = [feature for feature in wanted if feature not in adapter.features]
     if missing:

@@ -240,8 +240,9 @@ def open_session(
     opened = open_site_model(site, model)
     program = opened.program()
     context = check_context(opened.manifest, context_window_size)
-    chosen = choose_variant(program, adapter_features(choose_adapter()), variant)
-    device = request_device(chosen.requires, limits=limits)
+    adapter = choose_adapter()
+    chosen = choose_variant(program, adapter_features(adapter), variant)
+    device = request_device(chosen.requires, limits=limits, adapter=adapter)
     runner = Runner(device, program, opened.shaders(), variant=chosen, context_window_size=context)
     for name, data in opened.records():
         runner.upload(name, data)

@@ -17,16 +17,12 @@ from webgemma.storage.types import (
     Planes,
     check_in_features,
     pack_nibbles,
+    split_blocks,
     unpack_nibbles,
     view,
 )
 
 SUPER = 256  # weights per super-block
-
-
-def _blocks(rows: NDArray[np.uint8], block_nbytes: int) -> NDArray[np.uint8]:
-    """Rows [n, bytes] -> super-blocks [n, super-blocks per row, block_nbytes]."""
-    return np.ascontiguousarray(rows).reshape(rows.shape[0], -1, block_nbytes)
 
 
 def unpack_scales(packed: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
@@ -68,7 +64,7 @@ class Q4_K:  # noqa: N801
     def encode(self, rows: NDArray[np.uint8], in_features: int) -> Planes:
         """Blocks d f16, dmin f16, 12 bytes of scales, 128 bytes of nibbles -> planes."""
         n = len(rows)
-        blocks = _blocks(rows, 144)
+        blocks = split_blocks(rows, 144)
         scales = np.stack(unpack_scales(blocks[..., 4:16]), axis=-1)  # [n, b, 8, 2]
         nibbles = blocks[..., 16:].reshape(n, -1, 4, 32)  # low nibbles: 32 weights, high: next 32
         codes = np.stack([nibbles & 0xF, nibbles >> 4], axis=3)  # [n, b, 4, 2, 32]
@@ -129,7 +125,7 @@ class Q6_K:  # noqa: N801
     def encode(self, rows: NDArray[np.uint8], in_features: int) -> Planes:
         """Blocks ql 128 bytes, qh 64 bytes, 16 int8 scales, d f16 -> planes."""
         n = len(rows)
-        blocks = _blocks(rows, 210)
+        blocks = split_blocks(rows, 210)
         ql = blocks[..., 0:128].reshape(n, -1, 2, 64)  # per 128 weights: low nibbles of 64, high
         low = np.concatenate([ql & 0xF, ql >> 4], axis=-1).reshape(n, -1)
         qh = blocks[..., 128:192].reshape(n, -1, 2, 32)  # per 128 weights: 2 bits of each 32

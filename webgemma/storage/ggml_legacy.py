@@ -17,16 +17,12 @@ from webgemma.storage.types import (
     Planes,
     check_in_features,
     pack_nibbles,
+    split_blocks,
     unpack_nibbles,
     view,
 )
 
 BLOCK = 32  # weights per block
-
-
-def _blocks(rows: NDArray[np.uint8], block_nbytes: int) -> NDArray[np.uint8]:
-    """Rows [n, bytes] -> blocks [n, blocks per row, block_nbytes]."""
-    return np.ascontiguousarray(rows).reshape(rows.shape[0], -1, block_nbytes)
 
 
 def _split_nibbles(packed: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -57,7 +53,7 @@ class Q4_0:  # noqa: N801 - the name llama.cpp gives this type
 
     def encode(self, rows: NDArray[np.uint8], in_features: int) -> Planes:
         """Blocks d f16, 16 bytes of nibbles -> planes."""
-        blocks = _blocks(rows, 18)
+        blocks = split_blocks(rows, 18)
         scale = blocks[..., 0:2].reshape(len(rows), -1)
         return (pack_nibbles(_split_nibbles(blocks[..., 2:])), scale)
 
@@ -84,7 +80,7 @@ class Q4_1:  # noqa: N801
 
     def encode(self, rows: NDArray[np.uint8], in_features: int) -> Planes:
         """Blocks d f16, m f16, 16 bytes of nibbles -> planes."""
-        blocks = _blocks(rows, 20)
+        blocks = split_blocks(rows, 20)
         scale = blocks[..., 0:4].reshape(len(rows), -1)
         return (pack_nibbles(_split_nibbles(blocks[..., 4:])), scale)
 
@@ -112,7 +108,7 @@ class Q8_0:  # noqa: N801
 
     def encode(self, rows: NDArray[np.uint8], in_features: int) -> Planes:
         """Blocks d f16, 32 int8 -> planes."""
-        blocks = _blocks(rows, 34)
+        blocks = split_blocks(rows, 34)
         return (blocks[..., 2:].reshape(len(rows), -1), blocks[..., 0:2].reshape(len(rows), -1))
 
     def decode(self, planes: Sequence[NDArray[np.uint8]], in_features: int) -> NDArray[np.float32]:

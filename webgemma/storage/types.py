@@ -94,6 +94,11 @@ def view(plane: NDArray[np.uint8], dtype: str) -> NDArray[np.generic]:
     return np.ascontiguousarray(plane).view(np.dtype(dtype))
 
 
+def split_blocks(rows: NDArray[np.uint8], block_nbytes: int) -> NDArray[np.uint8]:
+    """Rows of GGML blocks [n, bytes] -> [n, blocks per row, block_nbytes]."""
+    return np.ascontiguousarray(rows).reshape(rows.shape[0], -1, block_nbytes)
+
+
 def pack_nibbles(codes: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Pack 4-bit codes [n, K] into bytes [n, K/2]: the lower k in the low nibble.
 
