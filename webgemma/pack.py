@@ -11,7 +11,7 @@ from webgemma.architectures.weights import FLOATS, MatrixSource, Rows, VectorSou
 from webgemma.errors import FormatError
 from webgemma.storage.floats import floats_to_f32
 from webgemma.storage.layout import plan_records
-from webgemma.storage.mlc import MlcGroup4
+from webgemma.storage.mlc import MlcGroup
 from webgemma.storage.shards import ShardWriter
 from webgemma.storage.types import Planes, as_bytes
 
@@ -53,12 +53,18 @@ def pack_vector(source: VectorSource, writer: ShardWriter) -> None:
 
 
 def pack_matrix(source: MatrixSource, writer: ShardWriter, advance: Advance) -> None:
-    """Write a matrix slice by slice; all planes of a slice stand in one shard."""
+    """Write a matrix slice by slice; all planes of a slice stand in one shard.
+
+    The shared planes, which need no rows of the source, come last.
+    """
     for part, records in plan_records(source.matrix, writer.shard_nbytes):
         encoded = list(encode_rows(source, part.row_start, part.row_start + part.rows, advance))
         writer.reserve(sum(record.nbytes for record in records))
         for i, record in enumerate(records):
-            plane = np.concatenate([planes[i] for planes in encoded])
+            if record.content is not None:
+                plane = np.frombuffer(record.content, np.uint8)
+            else:
+                plane = np.concatenate([planes[i] for planes in encoded])
             assert plane.nbytes == record.nbytes, (record, plane.shape)
             writer.add(record.name, record.shape, record.dtype, plane)
 
@@ -82,7 +88,7 @@ def _encode_part(source: MatrixSource, rows: Rows, advance: Advance) -> Iterator
     storage = source.matrix.storage
     for start in range(rows.start, rows.stop, step):
         raw = tensor.read_rows(start, min(start + step, rows.stop))
-        if isinstance(storage, MlcGroup4):
+        if isinstance(storage, MlcGroup) and tensor.type in FLOATS:
             yield storage.quantize(to_floats(tensor.type, raw))
         else:
             yield tuple(plane.copy() for plane in storage.encode(raw, source.matrix.in_features))

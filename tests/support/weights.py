@@ -11,7 +11,7 @@ from gguf.quants import quantize
 from numpy.typing import NDArray
 
 from webgemma.storage.layout import Matrix, Piece, plan_matrix
-from webgemma.storage.mlc import MlcGroup4
+from webgemma.storage.mlc import MlcGroup
 from webgemma.storage.registry import KEPT, STORAGE_TYPES
 from webgemma.storage.types import Planes
 
@@ -57,7 +57,7 @@ def make_weights(storage: str, rows: int, columns: int, seed: int = 0) -> Weight
 def encode(storage: str, values: NDArray[np.float32], rng: np.random.Generator) -> Planes:
     """Planes of a matrix: quantized where the tools can, else random blocks with sane scales."""
     kind = STORAGE_TYPES[storage]
-    if isinstance(kind, MlcGroup4):
+    if isinstance(kind, MlcGroup):
         return kind.quantize(values)
     if storage in ("q4_k", "q6_k"):
         raw = random_k_blocks(storage, values, rng)
@@ -86,6 +86,7 @@ def place(matrix: Matrix, planes: Planes) -> NDArray[np.uint32]:
     """The bytes of the only piece, planes at their offsets, as words."""
     piece = matrix.pieces[0]
     buffer = np.zeros(piece.nbytes, np.uint8)
-    for offset, plane in zip(piece.plane_offsets, planes, strict=True):
+    shared = [np.frombuffer(p.content, np.uint8) for p in matrix.planes if p.content is not None]
+    for offset, plane in zip(piece.plane_offsets, (*planes, *shared), strict=True):
         buffer[offset : offset + plane.nbytes] = plane.reshape(-1)
     return buffer.view(np.uint32)

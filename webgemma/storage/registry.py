@@ -6,7 +6,7 @@ from webgemma.errors import ConfigError, UnsupportedError
 from webgemma.storage.floats import BF16, F16, F32
 from webgemma.storage.ggml_k import Q4_K, Q6_K
 from webgemma.storage.ggml_legacy import Q4_0, Q4_1, Q8_0
-from webgemma.storage.mlc import Q4F16_1, Q4F32_1, MlcGroup4
+from webgemma.storage.mlc import Q3F16_1, Q4F16_1, Q4F32_1, MlcGroup
 from webgemma.storage.types import StorageType
 
 KEPT: dict[str, StorageType] = {
@@ -21,8 +21,11 @@ KEPT: dict[str, StorageType] = {
 }
 """Source type -> the storage type that keeps its own codes."""
 
-QUANTIZERS: dict[str, MlcGroup4] = {"q4f16_1": Q4F16_1, "q4f32_1": Q4F32_1}
+QUANTIZERS: dict[str, MlcGroup] = {t.name: t for t in (Q3F16_1, Q4F16_1, Q4F32_1)}
 """What `--quantization` can make from floats."""
+
+MLC_KEPT: dict[str, StorageType] = {name.upper(): t for name, t in QUANTIZERS.items()}
+"""Type of a tensor that `webgemma.sources.mlc` reads -> the storage type that keeps its codes."""
 
 STORAGE_TYPES: dict[str, StorageType] = {t.name: t for t in (*KEPT.values(), *QUANTIZERS.values())}
 """Every storage type by its name in program.json."""
@@ -34,13 +37,14 @@ def storage_for(where: str, source_type: str) -> StorageType:
     Raises:
         UnsupportedError: no storage type keeps `source_type`.
     """
-    if source_type not in KEPT:
+    kept = KEPT.get(source_type) or MLC_KEPT.get(source_type)
+    if kept is None:
         msg = (
             f"{where}: type {source_type} is not supported (have {', '.join(KEPT)}). "
             "Re-export the model in one of these types."
         )
         raise UnsupportedError(msg)
-    return KEPT[source_type]
+    return kept
 
 
 def check_quantization(name: str) -> str:

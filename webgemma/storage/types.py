@@ -2,7 +2,8 @@
 
 A matrix is [out_features N, in_features K], quantized along K. A storage type splits it into
 *planes* (codes, scales, ...), each with the same N rows, so that a kernel binds one range and finds
-the planes at constant offsets. Each type is one class here and one WGSL snippet of the same name
+the planes at constant offsets. A table that all rows use (a grid of codes) is a *shared* plane: one
+row for a whole piece of the matrix, in the same range. Each type is one class here and one WGSL snippet of the same name
 in shaders/storage/.
 """
 
@@ -30,22 +31,34 @@ DTYPE_NBYTES = {
 }
 """Bytes per element of the dtype names MLC's tensor cache uses."""
 
+BF16_LARGEST = 0x7F7F0000
+"""Bits of the largest finite bfloat16, as float32."""
+
 Planes = tuple[NDArray[np.uint8], ...]
 """One array [rows, row_nbytes] of raw little-endian bytes per plane."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plane:
-    """One plane of a storage type: `columns` elements of `dtype` per row."""
+    """One plane of a storage type: `columns` elements of `dtype` per row.
+
+    A plane with `content` is shared: one row, those bytes, stored once per piece of a matrix.
+    """
 
     name: str
     dtype: str
     columns: int
+    content: bytes | None = None
 
     @property
     def row_nbytes(self) -> int:
-        """Bytes of one row of this plane."""
-        return self.columns * DTYPE_NBYTES[self.dtype]
+        """Bytes that each row of the matrix adds to this plane: 0 for a shared one."""
+        return 0 if self.content is not None else self.columns * DTYPE_NBYTES[self.dtype]
+
+    @property
+    def shared_nbytes(self) -> int:
+        """Bytes of this plane in every piece, whatever its rows: 0 for one with a row each."""
+        return 0 if self.content is None else len(self.content)
 
 
 class StorageType(Protocol):
@@ -57,13 +70,16 @@ class StorageType(Protocol):
 
     @property
     def bits_per_weight(self) -> float:
-        """Bits that one weight takes in the site, all planes together."""
+        """Bits that one weight takes in the site, all planes but the shared ones together."""
 
     def planes(self, in_features: int) -> tuple[Plane, ...]:
-        """The planes of a matrix with `in_features` columns, in the order they are stored."""
+        """The planes of a matrix with `in_features` columns, as stored, the shared ones last."""
 
     def encode(self, rows: NDArray[np.uint8], in_features: int) -> Planes:
-        """Repack raw rows [n, bytes per row] of the source type into planes, losslessly."""
+        """Repack raw rows [n, bytes per row] of the source type into planes, losslessly.
+
+        Shared planes are left out here and in `decode`: they do not depend on the rows.
+        """
 
     def decode(self, planes: Sequence[NDArray[np.uint8]], in_features: int) -> NDArray[np.float32]:
         """The weights float32 [n, in_features] that planes [n, row_nbytes] stand for."""
@@ -121,10 +137,11 @@ def bf16_to_f32(bits: NDArray[np.uint16]) -> NDArray[np.float32]:
 
 
 def f32_to_bf16(values: NDArray[np.float32]) -> NDArray[np.uint16]:
-    """Round float32 to bfloat16 bit patterns, nearest even.
+    """Round float32 to bfloat16 bit patterns, nearest even; beyond the largest one, cut off.
 
     Source: TVM python/tvm/contrib/tvmjs.py, the encoder of "f32-to-bf16".
     """
     bits = values.astype(np.float32).view(np.uint32)
-    bias = ((bits >> 16) & 1) + 0x7FFF
+    is_within = (bits & 0x7FFFFFFF) < BF16_LARGEST
+    bias = np.where(is_within, ((bits >> 16) & 1) + 0x7FFF, 0).astype(np.uint32)
     return ((bits + bias) >> 16).astype(np.uint16)
