@@ -69,3 +69,39 @@ def test_shards():
             start = record["byteOffset"]
             data = files[shard["dataPath"]][start : start + record["nbytes"]]
             assert data == sent[record["name"]].tobytes()
+
+
+@pytest.mark.parametrize("storage", ["iq1_m", "iq2_xxs", "iq3_s"])
+def test_shared_planes_lie_once_in_every_piece(storage):
+    """Written with the piece's first slice, and found behind the rows of that very piece."""
+    kind = STORAGE_TYPES[storage]
+    matrix = plan_matrix("m", kind, (1000, 512), piece_nbytes=100_000)
+    assert len(matrix.pieces) > 1
+    row_planes = [plane for plane in matrix.planes if plane.content is None]
+    rng = np.random.default_rng(0)
+    rows = [rng.integers(0, 256, (1000, plane.row_nbytes), np.uint8) for plane in row_planes]
+    buffers = {piece.buffer: np.zeros(piece.nbytes, np.uint8) for piece in matrix.pieces}
+    slices, total = 0, 0
+    for part, records in plan_records(matrix, shard_nbytes=30_000):
+        slices += 1
+        sources = iter(rows)
+        for record in records:
+            if record.content is None:
+                data = next(sources)[part.row_start : part.row_start + part.rows].tobytes()
+            else:
+                data = record.content
+            assert record.nbytes == len(data)
+            assert record.nbytes == np.prod(record.shape) * {"uint32": 4, "float16": 2}.get(
+                record.dtype, 1
+            )
+            end = record.offset + record.nbytes
+            assert not buffers[record.buffer][record.offset : end].any(), "written twice"
+            buffers[record.buffer][record.offset : end] = np.frombuffer(data, np.uint8)
+            total += record.nbytes
+    assert slices > len(matrix.pieces)
+    assert total == matrix.nbytes
+    for piece in matrix.pieces:
+        part = slice(piece.row_start, piece.row_start + piece.rows)
+        expected = [plane[part].tobytes() for plane in rows] + [matrix.planes[-1].content]
+        for offset, data in zip(piece.plane_offsets, expected, strict=True):
+            assert buffers[piece.buffer][offset : offset + len(data)].tobytes() == data

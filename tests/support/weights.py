@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from gguf.constants import GGMLQuantizationType
+from gguf.constants import GGML_QUANT_SIZES, GGMLQuantizationType
 from gguf.quants import quantize
 from numpy.typing import NDArray
 
@@ -16,6 +16,11 @@ from webgemma.storage.registry import KEPT, STORAGE_TYPES
 from webgemma.storage.types import Planes
 
 SOURCE_TYPES = {storage.name: name for name, storage in KEPT.items()}
+
+HALVES = {"q4_k": (0, 2), "q6_k": (208, 1), "iq1_s": (0, 1), "iq1_m": (48, 1)} | {
+    name: (0, 1) for name in ("iq2_xxs", "iq2_xs", "iq2_s", "iq3_xxs", "iq3_s")
+}
+"""Where the f16 scales of a block of random bytes lie, and how many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +64,8 @@ def encode(storage: str, values: NDArray[np.float32], rng: np.random.Generator) 
     kind = STORAGE_TYPES[storage]
     if isinstance(kind, MlcGroup):
         return kind.quantize(values)
-    if storage in ("q4_k", "q6_k"):
-        raw = random_k_blocks(storage, values, rng)
+    if storage in HALVES:
+        raw = random_blocks(storage, values, rng)
     elif storage == "f32":
         raw = values.view(np.uint8)
     elif storage == "f16":
@@ -70,15 +75,21 @@ def encode(storage: str, values: NDArray[np.float32], rng: np.random.Generator) 
     return kind.encode(raw.reshape(len(values), -1), values.shape[1])
 
 
-def random_k_blocks(
+def random_blocks(
     storage: str, values: NDArray[np.float32], rng: np.random.Generator
 ) -> NDArray[np.uint8]:
-    """Random bytes with finite super-block scales (gguf-py cannot quantize to K types)."""
-    nbytes, at, count = (144, 0, 2) if storage == "q4_k" else (210, 208, 1)
-    blocks = rng.integers(0, 256, (len(values), values.shape[1] // 256, nbytes), np.uint8)
+    """Random bytes with finite super-block scales (gguf-py cannot quantize to these types)."""
+    weights, nbytes = GGML_QUANT_SIZES[GGMLQuantizationType[SOURCE_TYPES[storage]]]
+    at, count = HALVES[storage]
+    blocks = rng.integers(0, 256, (len(values), values.shape[1] // weights, nbytes), np.uint8)
     size = np.abs(values).mean(axis=1)[:, None, None]
     scales = (rng.uniform(0.5, 1.5, (*blocks.shape[:2], count)) * size / 256).astype(np.float16)
-    blocks[..., at : at + 2 * count] = scales.view(np.uint8)
+    if storage == "iq1_m":  # the scale's nibbles, lowest first, are the top nibbles of four u16
+        tops = scales.view(np.uint16) >> np.arange(0, 16, 4, np.uint16) << np.uint16(12)
+        low = blocks[..., 48:].view(np.uint16) & np.uint16(0xFFF)
+        blocks[..., 48:] = (low | tops).view(np.uint8)
+    else:
+        blocks[..., at : at + 2 * count] = scales.view(np.uint8)
     return blocks.reshape(len(values), -1)
 
 

@@ -59,13 +59,17 @@ class Matrix:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of all rows, without the alignment between planes."""
-        return self.rows * self.row_nbytes
+        """Bytes of all rows and of every piece's shared planes, without the alignment."""
+        shared_nbytes = sum(plane.shared_nbytes for plane in self.planes)
+        return self.rows * self.row_nbytes + len(self.pieces) * shared_nbytes
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One record of the tensor cache: a plane of a slice, and where it goes on the GPU."""
+    """One record of the tensor cache: a plane of a slice, and where it goes on the GPU.
+
+    `content` is that of a shared plane; other records are filled from the source.
+    """
 
     name: str
     shape: tuple[int, int]
@@ -73,6 +77,7 @@ class Record:
     nbytes: int
     buffer: str
     offset: int
+    content: bytes | None = None
 
 
 def plan_matrix(
@@ -85,9 +90,7 @@ def plan_matrix(
     """Cut a matrix [rows, in_features] into equal pieces of `piece_nbytes` or less."""
     rows, in_features = shape
     planes = storage.planes(in_features)
-    row_nbytes = sum(plane.row_nbytes for plane in planes)
-    most = max(piece_nbytes // row_nbytes // ROW_ALIGNMENT * ROW_ALIGNMENT, ROW_ALIGNMENT)
-    count = -(-rows // most)
+    count = -(-rows // most_rows(planes, piece_nbytes))
     per_piece = -(-rows // count)
     per_piece = -(-per_piece // ROW_ALIGNMENT) * ROW_ALIGNMENT
     pieces = tuple(
@@ -97,19 +100,27 @@ def plan_matrix(
     return Matrix(name, storage, rows, in_features, pieces)
 
 
+def most_rows(planes: tuple[Plane, ...], nbytes: int) -> int:
+    """How many rows fit into `nbytes` beside the shared planes: ROW_ALIGNMENT at least."""
+    row_nbytes = sum(plane.row_nbytes for plane in planes)
+    left = nbytes - sum(plane.shared_nbytes for plane in planes)
+    return max(left // row_nbytes // ROW_ALIGNMENT * ROW_ALIGNMENT, ROW_ALIGNMENT)
+
+
 def _place(buffer: str, row_start: int, rows: int, planes: tuple[Plane, ...]) -> Piece:
     """Lay the planes of `rows` rows one after another, each aligned."""
     offsets = []
     end = 0
     for plane in planes:
         offsets.append(end)
-        end += -(-rows * plane.row_nbytes // PLANE_ALIGNMENT) * PLANE_ALIGNMENT
+        nbytes = rows * plane.row_nbytes + plane.shared_nbytes
+        end += -(-nbytes // PLANE_ALIGNMENT) * PLANE_ALIGNMENT
     return Piece(buffer, row_start, rows, tuple(offsets), end)
 
 
 def plan_slices(matrix: Matrix, shard_nbytes: int = SHARD_NBYTES) -> Iterator[Slice]:
     """Cut every piece into ranges of rows whose planes together fit a shard."""
-    most = max(shard_nbytes // matrix.row_nbytes // ROW_ALIGNMENT * ROW_ALIGNMENT, ROW_ALIGNMENT)
+    most = most_rows(matrix.planes, shard_nbytes)
     for piece in matrix.pieces:
         end = piece.row_start + piece.rows
         for start in range(piece.row_start, end, most):
@@ -119,22 +130,30 @@ def plan_slices(matrix: Matrix, shard_nbytes: int = SHARD_NBYTES) -> Iterator[Sl
 def plan_records(
     matrix: Matrix, shard_nbytes: int = SHARD_NBYTES
 ) -> Iterator[tuple[Slice, tuple[Record, ...]]]:
-    """The records of every slice, one per plane, in the order they are written."""
+    """The records of every slice, one per plane, in the order they are written.
+
+    A piece's shared planes are records of its first slice, after those of the rows.
+    """
     slices = list(plan_slices(matrix, shard_nbytes))
     for i, part in enumerate(slices):
         suffix = f"#{i}" if len(slices) > 1 else ""
         piece = next(p for p in reversed(matrix.pieces) if p.row_start <= part.row_start)
-        yield (
-            part,
-            tuple(
-                Record(
-                    name=f"{matrix.name}.{plane.name}{suffix}",
-                    shape=(part.rows, plane.columns),
-                    dtype=plane.dtype,
-                    nbytes=part.rows * plane.row_nbytes,
-                    buffer=piece.buffer,
-                    offset=offset + (part.row_start - piece.row_start) * plane.row_nbytes,
-                )
-                for plane, offset in zip(matrix.planes, piece.plane_offsets, strict=True)
-            ),
+        yield part, tuple(_records_of_slice(matrix, piece, part, suffix))
+
+
+def _records_of_slice(matrix: Matrix, piece: Piece, part: Slice, suffix: str) -> Iterator[Record]:
+    """The records of a slice of a piece, a plane each."""
+    skipped = part.row_start - piece.row_start  # rows of the piece before this slice
+    for plane, offset in zip(matrix.planes, piece.plane_offsets, strict=True):
+        if plane.content is not None and skipped:
+            continue
+        rows = part.rows if plane.content is None else 1
+        yield Record(
+            name=f"{matrix.name}.{plane.name}{suffix}",
+            shape=(rows, plane.columns),
+            dtype=plane.dtype,
+            nbytes=rows * plane.row_nbytes + plane.shared_nbytes,
+            buffer=piece.buffer,
+            offset=offset + skipped * plane.row_nbytes,
+            content=plane.content,
         )

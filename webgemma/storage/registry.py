@@ -1,12 +1,15 @@
-"""Which storage type keeps which source type, and which can be asked for by name."""
+"""Which storage type keeps which source type, by the type's name."""
 
 from __future__ import annotations
 
-from webgemma.errors import ConfigError, UnsupportedError
+from webgemma.errors import UnsupportedError
 from webgemma.storage.floats import BF16, F16, F32
+from webgemma.storage.ggml_iq1 import KEPT_IQ1
+from webgemma.storage.ggml_iq2 import KEPT_IQ2
+from webgemma.storage.ggml_iq3 import KEPT_IQ3
 from webgemma.storage.ggml_k import Q4_K, Q6_K
 from webgemma.storage.ggml_legacy import Q4_0, Q4_1, Q8_0
-from webgemma.storage.mlc import Q3F16_1, Q4F16_1, Q4F32_1, MlcGroup
+from webgemma.storage.mlc import Q3F16_1, Q4F16_1, Q4F32_1
 from webgemma.storage.types import StorageType
 
 KEPT: dict[str, StorageType] = {
@@ -18,16 +21,16 @@ KEPT: dict[str, StorageType] = {
     "Q8_0": Q8_0(),
     "Q4_K": Q4_K(),
     "Q6_K": Q6_K(),
+    **KEPT_IQ1,
+    **KEPT_IQ2,
+    **KEPT_IQ3,
 }
 """Source type -> the storage type that keeps its own codes."""
 
-QUANTIZERS: dict[str, MlcGroup] = {t.name: t for t in (Q3F16_1, Q4F16_1, Q4F32_1)}
-"""What `--quantization` can make from floats."""
-
-MLC_KEPT: dict[str, StorageType] = {name.upper(): t for name, t in QUANTIZERS.items()}
+MLC_KEPT: dict[str, StorageType] = {t.name.upper(): t for t in (Q3F16_1, Q4F16_1, Q4F32_1)}
 """Type of a tensor that `webgemma.sources.mlc` reads -> the storage type that keeps its codes."""
 
-STORAGE_TYPES: dict[str, StorageType] = {t.name: t for t in (*KEPT.values(), *QUANTIZERS.values())}
+STORAGE_TYPES: dict[str, StorageType] = {t.name: t for t in (*KEPT.values(), *MLC_KEPT.values())}
 """Every storage type by its name in program.json."""
 
 
@@ -45,15 +48,3 @@ def storage_for(where: str, source_type: str) -> StorageType:
         )
         raise UnsupportedError(msg)
     return kept
-
-
-def check_quantization(name: str) -> str:
-    """Check the value of `--quantization`.
-
-    Raises:
-        ConfigError: it is neither "keep" nor a type that can be made from floats.
-    """
-    if name != "keep" and name not in QUANTIZERS:
-        msg = f"--quantization: got {name!r}, expected keep, {', '.join(QUANTIZERS)}."
-        raise ConfigError(msg)
-    return name

@@ -3,8 +3,8 @@
 A matrix is [out_features N, in_features K], quantized along K. A storage type splits it into
 *planes* (codes, scales, ...), each with the same N rows, so that a kernel binds one range and finds
 the planes at constant offsets. A table that all rows use (a grid of codes) is a *shared* plane: one
-row for a whole piece of the matrix, in the same range. Each type is one class here and one WGSL snippet of the same name
-in shaders/storage/.
+row for a whole piece of the matrix, in the same range. Each type is one class here and one WGSL
+snippet of the same name in shaders/storage/.
 """
 
 from __future__ import annotations
