@@ -64,21 +64,28 @@ class Checkpoint:
 
     path: Path
     format: str
-    """"gguf" or "safetensors"."""
+    """"gguf", "safetensors" or "mlc"."""
     files: tuple[Path, ...]
     """Every file with weights, in order."""
     architecture: str
     """The Hugging Face model_type or GGUF general.architecture: "gemma", "gemma2", ..."""
     metadata: Mapping[str, Any]
-    """GGUF key-values, or config.json of a Hugging Face folder."""
+    """GGUF key-values, or config.json of a Hugging Face folder (of MLC's under its names)."""
     tensors: Mapping[str, Tensor]
     """By the source's own tensor names."""
     tokenizer: TokenizerSource
     chat_template: str | None = None
     """The jinja2 chat template of the model, if it has one."""
     generation_config: Mapping[str, Any] = field(default_factory=dict)
-    """generation_config.json of a Hugging Face folder, if there is one."""
+    """generation_config.json of a Hugging Face folder, if there is one, or what MLC says of it."""
     licence_files: Mapping[str, bytes] = field(default_factory=dict)
     """LICENSE, NOTICE, README.md as found beside the weights: name -> bytes."""
     name: str = ""
     """A name for people: general.name, or the folder's or file's name."""
+    md5: Mapping[str, str] = field(default_factory=dict)
+    """MD5 of files with weights, where the source lists it: file name -> hex."""
+
+    @property
+    def stores_gains(self) -> bool:
+        """Whether a norm's tensor is its gain: Gemma's in Hugging Face folders are gain - 1."""
+        return self.format in ("gguf", "mlc")

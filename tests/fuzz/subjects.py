@@ -12,6 +12,7 @@ import numpy as np
 from safetensors.numpy import save_file
 
 from tests.support.make_gguf import TensorData, write_gguf
+from tests.support.mlc_folder import mlc_weights, stored, write_mlc
 from tests.support.raw_gguf import (
     ARCHITECTURE,
     I32,
@@ -35,13 +36,15 @@ class Subject:
 
 
 SUBJECTS: dict[str, Subject] = {
-    "gguf": Subject("model.gguf", "model.gguf", 4_000),
+    "gguf": Subject("model.gguf", "model.gguf", 3_000),
     "gguf-part": Subject("m-00001-of-00002.gguf", "m-00002-of-00002.gguf", 1_000),
     "safetensors": Subject(".", "model.safetensors", 2_000),
     "shard": Subject(".", "model-00001-of-00002.safetensors", 500),
     "index": Subject(".", "model.safetensors.index.json", 1_000),
     "config": Subject(".", "config.json", 1_000),
     "tokenizer-config": Subject(".", "tokenizer_config.json", 500),
+    "mlc-cache": Subject(".", "tensor-cache.json", 700),
+    "mlc-config": Subject(".", "mlc-chat-config.json", 300),
 }
 
 
@@ -51,6 +54,9 @@ def write_subject(name: str, folder: Path) -> None:
         write_gguf(folder / "model.gguf", "gemma", gguf_metadata(), arrays())
     elif name == "gguf-part":
         _write_parts(folder)
+    elif name.startswith("mlc"):
+        write_mlc(folder, stored(mlc_weights(), "q4f16_1"), "q4f16_1")
+        (folder / "tokenizer.json").write_text('{"model": {"type": "BPE", "vocab": {"a": 0}}}')
     else:
         _write_folder(folder, is_sharded=name in ("shard", "index"))
 

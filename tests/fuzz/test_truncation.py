@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
+from tests.support.mlc_folder import mlc_weights, stored, write_mlc
 from webgemma.errors import FormatError
 from webgemma.sources import open_checkpoint
 from webgemma.sources.tensor import FileTensor
@@ -54,6 +55,24 @@ def test_cut_anywhere(model: tuple[Path, Path]) -> None:
             open_checkpoint(opened)
         assert str(caught.value).startswith(f"{path}: ")
         assert str(caught.value).isprintable()
+
+
+def test_a_shard_of_mlc_cut_anywhere(tmp_path: Path) -> None:
+    write_mlc(tmp_path, stored(mlc_weights(), "q4f16_1"), "q4f16_1")
+    (tmp_path / "tokenizer.json").write_text("{}")
+    assert open_checkpoint(tmp_path).format == "mlc"
+    for path in sorted(tmp_path.glob("params_shard_*.bin")):
+        data = path.read_bytes()
+        for nbytes in random.Random(0).sample(range(len(data)), 50):
+            path.write_bytes(data[:nbytes])
+            with pytest.raises(FormatError) as caught:
+                open_checkpoint(tmp_path)
+            assert str(caught.value) == (
+                f"{tmp_path / 'tensor-cache.json'}: shard {path.name!r}: key 'nbytes': got "
+                f"{len(data)}, expected {nbytes:,}, the size of the file. "
+                "The file is damaged or incomplete; fetch it again."
+            )
+        path.write_bytes(data)
 
 
 def test_only_the_last_padding_may_be_missing(tmp_path: Path) -> None:

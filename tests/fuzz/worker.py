@@ -24,6 +24,7 @@ from tests.fuzz.subjects import SUBJECTS, Subject, write_subject
 from webgemma.checkpoint import Checkpoint
 from webgemma.errors import WebGemmaError
 from webgemma.sources import open_checkpoint
+from webgemma.sources.mlc_tensor import GroupTensor
 from webgemma.sources.tensor import FileTensor
 
 SECONDS = 2.0
@@ -110,10 +111,22 @@ def read_all(checkpoint: Checkpoint) -> dict[str, Placed]:
     """Read every tensor: file name -> offsets and bytes in the file's order."""
     found: dict[str, Placed] = {path.name: [] for path in checkpoint.files}
     for tensor in checkpoint.tensors.values():
-        assert isinstance(tensor, FileTensor)
-        data = tensor.read_rows(0, tensor.num_rows).tobytes()
-        found[tensor.source.path.name].append((tensor.offset, data))
-    return {name: sorted(placed) for name, placed in found.items()}
+        for part in (tensor.codes, tensor.scales) if isinstance(tensor, GroupTensor) else (tensor,):
+            assert isinstance(part, FileTensor)
+            data = part.read_rows(0, part.num_rows).tobytes()
+            found[part.source.path.name].append((part.offset, data))
+    is_cut = checkpoint.format == "mlc"
+    return {n: merge(placed) if is_cut else sorted(placed) for n, placed in found.items()}
+
+
+def merge(placed: Placed) -> Placed:
+    """Join what lies end to end: a fused matrix is read in parts, or under a damaged name whole."""
+    merged: Placed = []
+    for offset, data in sorted(placed):
+        if merged and merged[-1][0] + len(merged[-1][1]) == offset:
+            offset, data = merged[-1][0], merged.pop()[1] + data
+        merged.append((offset, data))
+    return merged
 
 
 if __name__ == "__main__":

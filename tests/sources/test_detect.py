@@ -9,13 +9,14 @@ from tests.support.raw_gguf import gguf_bytes
 from webgemma.errors import ConfigError, FormatError, UnsupportedError, WebGemmaError
 from webgemma.sources import open_checkpoint
 
-HAVE = "(have .gguf files and Hugging Face folders with safetensors)"
+HAVE = "(have .gguf files, Hugging Face folders with safetensors, and MLC folders)"
 FILES: dict[str, tuple[bytes, type[WebGemmaError], str]] = {
     "empty": (b"", FormatError, "got an empty file, expected a model. Fetch it again."),
     "text": (
         b"hello, world",
         FormatError,
-        "magic, byte 0: got b'hell', expected b'GGUF'. Give a .gguf file or a Hugging Face folder.",
+        "magic, byte 0: got b'hell', expected b'GGUF'. Give a .gguf file, or a Hugging Face or MLC "
+        "folder.",
     ),
     "lfs pointer": (
         b"version https://git-lfs.github.com/spec/v1\noid sha256:00\n",
@@ -104,7 +105,7 @@ def test_an_empty_folder(tmp_path: Path) -> None:
         tmp_path,
         ConfigError,
         f"{tmp_path}: got a folder without config.json, expected a Hugging Face model folder. "
-        "Give a .gguf file or a folder with config.json and safetensors.",
+        "Give a .gguf file, a folder with config.json and safetensors, or one with MLC weights.",
     )
 
 
@@ -120,14 +121,10 @@ def test_a_folder_of_gguf_files(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["ndarray-cache.json", "tensor-cache.json"])
-def test_a_folder_of_mlc_weights(tmp_path: Path, name: str) -> None:
+def test_a_folder_of_mlc_weights_without_its_configuration(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_text("{}")
-    check(
-        tmp_path,
-        UnsupportedError,
-        f"{tmp_path}: a folder of MLC weights is not supported {HAVE}. "
-        "Build from the checkpoint they were made from.",
-    )
+    path = tmp_path / "mlc-chat-config.json"
+    check(tmp_path, ConfigError, f"{path}: no such file. Check the path.")
 
 
 def check(path: Path, error: type[WebGemmaError], message: str) -> None:

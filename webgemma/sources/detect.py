@@ -9,19 +9,20 @@ from webgemma.errors import ConfigError, FormatError, UnsupportedError, WebGemma
 from webgemma.sources.files import SourceFile, unreadable
 from webgemma.sources.gguf import open_gguf
 from webgemma.sources.gguf_header import MAGIC
-from webgemma.sources.huggingface import open_huggingface
+from webgemma.sources.huggingface import INDEX_NAME, SINGLE_NAME, open_huggingface
+from webgemma.sources.mlc import is_mlc, open_mlc
 
 HEAD_NBYTES = 64
-MLC_NAMES = ("ndarray-cache.json", "tensor-cache.json")
 _OLD_GGML_MAGICS = (b"lmgg", b"tjgg", b"fmgg", b"algg")  # ggml, ggjt, ggmf, ggla read as u32
-_HAVE = "(have .gguf files and Hugging Face folders with safetensors)"
+_HAVE = "(have .gguf files, Hugging Face folders with safetensors, and MLC folders)"
 
 
 def open_checkpoint(path: Path) -> Checkpoint:
-    """Open a GGUF file or a Hugging Face folder; tensors stay in their files.
+    """Open a GGUF file, a Hugging Face folder or an MLC folder; tensors stay in their files.
 
     Args:
-        path: a .gguf file (of a split model, any part) or a folder with config.json.
+        path: a .gguf file (of a split model, any part), a folder with config.json, or one with
+            MLC's tensor cache.
 
     Raises:
         FormatError: a file is broken.
@@ -45,14 +46,12 @@ def _open_file(path: Path) -> Checkpoint:
 
 
 def _open_folder(folder: Path) -> Checkpoint:
+    has_safetensors = any((folder / name).is_file() for name in (SINGLE_NAME, INDEX_NAME))
+    if is_mlc(folder) and not has_safetensors:
+        return open_mlc(folder)
     if (folder / "config.json").is_file():
         return open_huggingface(folder)
     names = sorted(p.name for p in folder.iterdir())
-    if any(name in MLC_NAMES for name in names):
-        raise UnsupportedError(
-            f"{folder}: a folder of MLC weights is not supported {_HAVE}. "
-            "Build from the checkpoint they were made from."
-        )
     ggufs = [name for name in names if name.endswith(".gguf")]
     if ggufs:
         raise ConfigError(
@@ -61,7 +60,7 @@ def _open_folder(folder: Path) -> Checkpoint:
         )
     raise ConfigError(
         f"{folder}: got a folder without config.json, expected a Hugging Face model folder. "
-        "Give a .gguf file or a folder with config.json and safetensors."
+        "Give a .gguf file, a folder with config.json and safetensors, or one with MLC weights."
     )
 
 
@@ -90,5 +89,5 @@ def _explain_file(path: Path, head: bytes) -> WebGemmaError:
         )
     return FormatError(
         f"{path}: magic, byte 0: got {head[:4]!r}, expected {MAGIC!r}. "
-        "Give a .gguf file or a Hugging Face folder."
+        "Give a .gguf file, or a Hugging Face or MLC folder."
     )

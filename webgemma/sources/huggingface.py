@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
-from typing import Any
 
-from webgemma.checkpoint import Checkpoint, TokenizerSource
+from webgemma.checkpoint import Checkpoint
 from webgemma.errors import ConfigError, UnsupportedError
-from webgemma.sources.files import SourceFile, broken, read_small, shown, shown_value
+from webgemma.sources.files import SourceFile, broken, shown, shown_value
 from webgemma.sources.json_reader import read_json_object
 from webgemma.sources.licences import read_licences
+from webgemma.sources.model_folder import (
+    PLAIN_NAME,
+    architecture_of,
+    name_of,
+    optional_json,
+    read_tokenizer,
+)
 from webgemma.sources.safetensors_file import read_safetensors
 from webgemma.sources.templates import read_folder_template
 from webgemma.sources.tensor import FileTensor
 
 MAX_INDEX_NBYTES = 64 << 20
-MAX_TOKENIZER_NBYTES = 128 << 20
 MAX_SHARDS = 1_000
 INDEX_NAME = "model.safetensors.index.json"
 SINGLE_NAME = "model.safetensors"
 _PICKLE_SUFFIXES = (".bin", ".pt", ".pth", ".ckpt")
-_SHARD_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}")
 
 
 def open_huggingface(folder: Path) -> Checkpoint:
@@ -34,55 +37,19 @@ def open_huggingface(folder: Path) -> Checkpoint:
     """
     config = read_json_object(folder / "config.json")
     files, tensors = _read_weights(folder)
-    tokenizer_config = _optional_json(folder / "tokenizer_config.json")
+    tokenizer_config = optional_json(folder / "tokenizer_config.json")
     return Checkpoint(
         path=folder,
         format="safetensors",
         files=files,
-        architecture=_architecture(folder, config),
+        architecture=architecture_of(folder / "config.json", config),
         metadata=config,
         tensors=tensors,
-        tokenizer=_tokenizer(folder, tokenizer_config),
+        tokenizer=read_tokenizer(folder, tokenizer_config),
         chat_template=read_folder_template(folder, tokenizer_config),
-        generation_config=_optional_json(folder / "generation_config.json"),
+        generation_config=optional_json(folder / "generation_config.json"),
         licence_files=read_licences(folder),
-        name=_name(folder.absolute()),
-    )
-
-
-def _architecture(folder: Path, config: dict[str, Any]) -> str:
-    value = config.get("model_type")
-    if isinstance(value, str) and re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", value):
-        return value
-    got = shown_value(value)
-    raise broken(folder / "config.json", "key 'model_type'", got, "a name such as 'gemma2'")
-
-
-def _name(folder: Path) -> str:
-    """The folder's name; in a hub cache, models--OWNER--NAME/snapshots/COMMIT, the model's."""
-    repository = folder.parent.parent.name
-    if folder.parent.name == "snapshots" and repository.startswith("models--"):
-        return repository.rpartition("--")[2]
-    return folder.name
-
-
-def _optional_json(path: Path) -> dict[str, Any]:
-    return read_json_object(path) if path.is_file() else {}
-
-
-def _tokenizer(folder: Path, config: dict[str, Any]) -> TokenizerSource:
-    """The tokenizer; sentencepiece's own file is preferred, as the others are made from it."""
-    path = folder / "tokenizer.model"
-    if path.is_file():
-        data = read_small(path, MAX_TOKENIZER_NBYTES)
-        return TokenizerSource(sentencepiece=data, config=config)
-    path = folder / "tokenizer.json"
-    if path.is_file():
-        data = read_small(path, MAX_TOKENIZER_NBYTES)
-        return TokenizerSource(tokenizer_json=data, config=config)
-    raise ConfigError(
-        f"{folder}: no tokenizer: got neither tokenizer.model nor tokenizer.json, expected one. "
-        "Fetch it from where the model was published."
+        name=name_of(folder),
     )
 
 
@@ -143,7 +110,7 @@ def _weight_map(index: Path) -> dict[str, str]:
         raise broken(index, "key 'weight_map'", shown_value(weight_map), "an object of file names")
     for tensor, file in weight_map.items():
         where = f"tensor {shown(tensor)}"
-        if not isinstance(file, str) or not _SHARD_NAME.fullmatch(file) or ".." in file:
+        if not isinstance(file, str) or not PLAIN_NAME.fullmatch(file) or ".." in file:
             raise broken(index, where, shown_value(file), "a plain file name in the same folder")
         if not file.endswith(".safetensors"):
             raise UnsupportedError(
