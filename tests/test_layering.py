@@ -25,6 +25,7 @@ LAYERS: tuple[Mapping[str, str], ...] = (
         "webgemma.errors": "everything may raise them, so they import nothing",
         "webgemma.version": "one constant, read by the package's build too",
         "webgemma.table": "text in columns, knows nothing of webgemma",
+        "webgemma.scatter": "points on axes as SVG, knows nothing of webgemma",
         "webgemma.progress": "how work reports where it is; any layer may",
         "webgemma.http_headers": "headers that the local server reads and writes",
     },
@@ -63,7 +64,10 @@ LAYERS: tuple[Mapping[str, str], ...] = (
     },
     {"webgemma.pack": "streams a checkpoint's tensors into shards"},
     {"webgemma.build": "the pipeline: the one place that sees every stage"},
-    {"webgemma.demo": "builds the built-in model"},
+    {
+        "webgemma.demo": "builds the built-in model",
+        "webgemma.evaluate": "scores sites on a text, beside a reference that it may build",
+    },
     {"webgemma.cli": "parses, calls, prints"},
     {
         "webgemma.__main__": "python -m webgemma",
@@ -88,6 +92,7 @@ THIRD_PARTY = {
         "webgemma.architectures",
         "webgemma.build",
         "webgemma.checkpoint",
+        "webgemma.evaluate",
         "webgemma.pack",
         "webgemma.reference",
         "webgemma.runtime",

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from webgemma.progress import ConsoleProgress, describe, format_bytes, no_progress
+from webgemma.progress import ConsoleProgress, describe, format_bytes, format_tokens, no_progress
 
 
 @pytest.mark.parametrize(
@@ -32,6 +32,12 @@ def test_a_line_says_how_far_how_fast_and_how_long() -> None:
     )
     assert describe("hashing", 100, 100, 2.0) == "hashing     100 B of 100 B  100 %  50 B/s  2.0 s"
     assert describe("reading", 0, 0, 0.0) == "reading       0 B of 0 B  100 %"
+
+
+def test_tokens_are_counted_as_well_as_bytes() -> None:
+    assert describe("q4_0", 2_000, 20_000, 0.5, format_tokens) == (
+        "q4_0     2,000 tokens of 20,000 tokens  10 %  4,000 tokens/s  4 s left"
+    )
 
 
 class Clock:
@@ -76,7 +82,7 @@ def test_a_terminal_gets_bars_with_rate_and_time_left() -> None:
         progress("reading", 0, 2_000_000)
         progress("reading", 2_000_000, 2_000_000)
         progress("packing", 0, 0)
-    assert re.search(r"reading\s.*2\.0/2\.0 MB", stream.getvalue())
+    assert re.search(r"reading\s.*2\.0 MB of 2\.0 MB", stream.getvalue())
     assert "packing" in stream.getvalue()
 
 

@@ -18,6 +18,8 @@ from webgemma.cli.build import EXAMPLES as BUILD_EXAMPLES
 from webgemma.cli.build import build
 from webgemma.cli.doctor import EXAMPLES as DOCTOR_EXAMPLES
 from webgemma.cli.doctor import doctor
+from webgemma.cli.evaluate import EXAMPLES as EVAL_EXAMPLES
+from webgemma.cli.evaluate import evaluate
 from webgemma.cli.inspect import EXAMPLES as INSPECT_EXAMPLES
 from webgemma.cli.inspect import inspect
 from webgemma.cli.run import EXAMPLES as RUN_EXAMPLES
@@ -53,6 +55,7 @@ app.command(epilog=BUILD_EXAMPLES)(build)
 app.command(epilog=SERVE_EXAMPLES)(serve)
 app.command(epilog=DEMO_EXAMPLES)(demo)
 app.command(epilog=RUN_EXAMPLES)(run)
+app.command("eval", epilog=EVAL_EXAMPLES)(evaluate)
 app.command(epilog=INSPECT_EXAMPLES)(inspect)
 app.command(epilog=DOCTOR_EXAMPLES)(doctor)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import sys
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 EXAMPLES = """\b
 Examples:
   webgemma build gemma-2-2b-it-Q4_K_M.gguf -o site
-  webgemma build ./gemma-2b -o site --quantization q4f16_1
+  webgemma build ./gemma-2b -o site --quantization q4f16_1 --embedding-quantization q8_0
   webgemma build model-00001-of-00003.gguf -o site --host cloudflare --force"""
 
 
@@ -38,9 +39,17 @@ def build(
         typer.Option(
             "--quantization",
             metavar="TYPE",
-            help="How matrices are stored: keep (the file's own types), q4f16_1, q4f32_1, ...",
+            help="How matrices are stored: keep (the file's own types), q4f16_1, q8_0, f16, ...",
         ),
     ] = "keep",
+    embedding_quantization: Annotated[
+        str | None,
+        typer.Option(
+            "--embedding-quantization",
+            metavar="TYPE",
+            help="The same for the embedding and the output matrix, where it is another.",
+        ),
+    ] = None,
     model_id: Annotated[
         str | None,
         typer.Option("--model-id", metavar="ID", help="The model's name in addresses."),
@@ -87,6 +96,7 @@ def build(
             source,
             out,
             quantization=quantization,
+            embedding_quantization=embedding_quantization,
             model_id=model_id,
             name=name,
             chat_template=chat_template,
@@ -95,6 +105,8 @@ def build(
             force=force,
             progress=progress,
         )
+    for warning in report.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
     if as_json:
         print(json.dumps(dataclasses.asdict(report), default=str))
     else:

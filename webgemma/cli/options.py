@@ -11,6 +11,18 @@ Site = Annotated[Path, typer.Argument(metavar="SITE", help="A folder that `webge
 Model = Annotated[
     str | None, typer.Option("--model", metavar="ID", help="Which model of the site; its first.")
 ]
+Variant = Annotated[
+    str,
+    typer.Option(
+        "--variant", metavar="NAME", help="Shaders: auto, f32, f16, subgroups or f16+subgroups."
+    ),
+]
+Limits = Annotated[
+    str,
+    typer.Option(
+        "--limits", metavar="SET", help="browser (what a page gets) or adapter (all there is)."
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
 Host = Annotated[

@@ -29,18 +29,8 @@ def run(
         typer.Argument(metavar="PROMPT", help="What to answer; - reads stdin. None: a chat."),
     ] = None,
     model: options.Model = None,
-    variant: Annotated[
-        str,
-        typer.Option(
-            "--variant", metavar="NAME", help="Shaders: auto, f32, f16, subgroups or f16+subgroups."
-        ),
-    ] = "auto",
-    limits: Annotated[
-        str,
-        typer.Option(
-            "--limits", metavar="SET", help="browser (what a page gets) or adapter (all there is)."
-        ),
-    ] = "browser",
+    variant: options.Variant = "auto",
+    limits: options.Limits = "browser",
     context_window_size: Annotated[
         int | None,
         typer.Option(

@@ -121,17 +121,32 @@ class Session:
         Raises:
             ConfigError: more tokens than the context holds, or none.
         """
+        return np.concatenate(list(self.iter_logits(token_ids)))
+
+    def iter_logits(
+        self, token_ids: Sequence[int], *, first: int = 0
+    ) -> Iterator[NDArray[np.float32]]:
+        """Logits at positions `first` and later, a few rows at a time, in order.
+
+        Args:
+            token_ids: The whole sequence; all of it is run.
+            first: Earlier positions cost no product with the vocabulary.
+
+        Yields:
+            float32 [rows, vocab_size], at most `logits_chunk_size` rows.
+
+        Raises:
+            ConfigError: more tokens than the context holds, or none.
+        """
         self.check_length(token_ids)
         self.cached = []
-        parts = []
         most = self.program.logits_chunk_size
         for position, num_rows in self.prefill(token_ids, keep=0):
-            for start in range(0, num_rows, most):
+            for start in range(max(0, first - position), num_rows, most):
                 rows = min(most, num_rows - start)
                 self.runner.write_state({"logits_start": start, "num_tokens": rows})
                 self.runner.run("logits", {"position": position, "num_tokens": rows})
-                parts.append(self.runner.read_logits(rows))
-        return np.concatenate(parts)
+                yield self.runner.read_logits(rows)
 
     def generate(
         self,

@@ -1,0 +1,8 @@
+"""How well a model predicts a text, and how far it is from another one: `webgemma eval`."""
+
+from __future__ import annotations
+
+from webgemma.evaluate.evaluate import Evaluation, evaluate, reference_site
+from webgemma.evaluate.record import record_quality
+
+__all__ = ["Evaluation", "evaluate", "record_quality", "reference_site"]

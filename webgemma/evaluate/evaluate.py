@@ -1,0 +1,218 @@
+"""Evaluates one site or several on a text, beside a reference if there is one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from webgemma.build import build_site
+from webgemma.errors import ConfigError
+from webgemma.evaluate.logits_file import LogitsFile
+from webgemma.evaluate.measure import Scores, measure
+from webgemma.evaluate.scores import Divergence, Estimate, divergence, perplexity
+from webgemma.evaluate.text import Chunks, Text, cut, encode, read_text
+from webgemma.layout import INDEX, MANIFEST
+from webgemma.progress import Progress, no_progress
+from webgemma.runtime.session import open_session
+from webgemma.runtime.shards import SiteModel, open_site_model
+from webgemma.tokenizer import Tokenizer
+
+DEFAULT_CONTEXT = 512
+"""llama-perplexity's; less where a model's own maximum is less."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What one model scored."""
+
+    label: str
+    """The site's folder, or the reference's file."""
+    model: SiteModel
+    variant: str
+    perplexity: Estimate
+    divergence: Divergence | None
+    """From the reference; None without one, and for the reference itself."""
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the site's weights."""
+        nbytes: int = self.model.manifest["weights"]["nbytes"]
+        return nbytes
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """All results on one text."""
+
+    text: Text
+    chunks: Chunks
+    results: tuple[Result, ...]
+    """In the order the sites were given."""
+    reference: Result | None
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How the models are run; the arguments of `evaluate`."""
+
+    variant: str
+    limits: str
+    progress: Progress
+
+
+def evaluate(
+    sites: Sequence[str | Path],
+    text: str | Path,
+    *,
+    reference: str | Path | None = None,
+    context: int | None = None,
+    most_chunks: int | None = None,
+    control_tokens: bool = False,
+    variant: str = "auto",
+    limits: str = "browser",
+    progress: Progress = no_progress,
+) -> Evaluation:
+    """Score sites on a text by llama-perplexity's protocol (webgemma.evaluate.text).
+
+    Args:
+        sites: Site folders, or folders of a model in one; one model of each is run.
+        text: A UTF-8 file.
+        reference: The site the others are compared with; `reference_site` builds one.
+        context: Tokens of a chunk; 512 by default.
+        most_chunks: Use the first so many chunks only.
+        control_tokens: `<start_of_turn>` and the like in the text are tokens, not characters.
+        variant: Which shaders to run, as `open_session` takes it.
+        limits: Which limits to ask for, as `open_session` takes it.
+        progress: Told of the tokens of each model.
+
+    Raises:
+        ConfigError: the text is too short, or the models' vocabularies differ.
+        FormatError: a site or the text is damaged.
+        GpuError: there is no adapter, or a model computes what is not finite.
+    """
+    document = read_text(Path(text))
+    models = [open_site_model(site) for site in sites]
+    base = None if reference is None else open_site_model(reference)
+    everyone = [*models, *([base] if base else [])]
+    length = context or min(DEFAULT_CONTEXT, *(m.manifest["context"]["max"] for m in everyone))
+    ids = shared_tokens(everyone, document.content, control_tokens=control_tokens)
+    chunks = cut(ids, length, bos_of(models[0]), most=most_chunks)
+    settings = Settings(variant, limits, progress)
+    names = labels([Path(site) for site in sites])
+    with ExitStack() as stack:
+        first, logits = None, None
+        if base is not None:
+            logits = stack.enter_context(LogitsFile(chunks.num_scored, base.manifest["vocab_size"]))
+            label = Path(str(reference)).resolve().name
+            first = run_model(base, label, chunks, settings, keep=logits)
+        results = tuple(
+            replace(first, label=name)
+            if first and first.model.folder.resolve() == model.folder.resolve()
+            else run_model(model, name, chunks, settings, reference=logits)
+            for name, model in zip(names, models, strict=True)
+        )
+    return Evaluation(document, chunks, results, first)
+
+
+def run_model(
+    model: SiteModel,
+    label: str,
+    chunks: Chunks,
+    settings: Settings,
+    *,
+    keep: LogitsFile | None = None,
+    reference: LogitsFile | None = None,
+) -> Result:
+    """Load one model, score it, and free it."""
+    with open_session(
+        model.folder,
+        variant=settings.variant,
+        limits=settings.limits,
+        context_window_size=chunks.context,
+    ) as session:
+        scores = measure(session, chunks, label, settings.progress, keep=keep, reference=reference)
+        return summarize(model, label, session.runner.variant.name, scores)
+
+
+def summarize(model: SiteModel, label: str, variant: str, scores: Scores) -> Result:
+    """The figures of one model."""
+    has_reference = scores.divergences.size > 0
+    return Result(
+        label,
+        model,
+        variant,
+        perplexity(scores.surprisals),
+        divergence(scores.divergences, scores.is_same_top) if has_reference else None,
+    )
+
+
+@contextmanager
+def reference_site(source: Path, progress: Progress = no_progress) -> Iterator[Path]:
+    """The site of a reference: `source` itself, or one built of it and removed afterwards."""
+    if (source / INDEX).is_file() or (source / MANIFEST).is_file():
+        yield source
+        return
+    with TemporaryDirectory(prefix="webgemma-reference-") as folder:
+        site = Path(folder) / source.resolve().name
+        build_site(source, site, progress=progress)
+        yield site
+
+
+def shared_tokens(models: Sequence[SiteModel], text: str, *, control_tokens: bool) -> list[int]:
+    """The text's token ids, which all the models must agree on.
+
+    Raises:
+        ConfigError: two have different vocabularies.
+    """
+    known: dict[str, list[int]] = {}
+    expected = None
+    for model in models:
+        digest = model.manifest["files"].get("tokenizer.json", {}).get("sha256", "")
+        if digest not in known:
+            tokenizer = Tokenizer.from_json(model.read("tokenizer.json"))
+            known[digest] = encode(text, tokenizer, bos_of(model), control_tokens=control_tokens)
+        expected = expected or known[digest]
+        check_same_vocabulary(models[0], model, expected, known[digest])
+    return expected or []
+
+
+def check_same_vocabulary(
+    first: SiteModel, other: SiteModel, expected: list[int], ids: list[int]
+) -> None:
+    """Refuse to compare models that do not predict the same tokens.
+
+    Raises:
+        ConfigError: the sizes differ, or the tokens of the text do.
+    """
+    sizes: list[Any] = [model.manifest["vocab_size"] for model in (other, first)]
+    if sizes[0] != sizes[1]:
+        msg = (
+            f"{other.folder}: got a vocabulary of {sizes[0]:,} tokens, expected {sizes[1]:,} as in "
+            f"{first.folder}. Evaluate models of one family together."
+        )
+        raise ConfigError(msg)
+    if ids != expected or bos_of(first) != bos_of(other):
+        msg = (
+            f"{other.folder}: got {len(ids):,} tokens of the text, expected the {len(expected):,} "
+            f"of {first.folder}, each the same. The vocabularies differ: evaluate them apart."
+        )
+        raise ConfigError(msg)
+
+
+def bos_of(model: SiteModel) -> int | None:
+    """The token the model wants first, if any."""
+    bos: int | None = model.manifest["generation"].get("bos_token_id")
+    return bos
+
+
+def labels(paths: Sequence[Path]) -> list[str]:
+    """Short names of paths: the last component, or the whole path where two share it."""
+    names = [path.resolve().name for path in paths]
+    return [
+        name if names.count(name) == 1 else str(path)
+        for name, path in zip(names, paths, strict=True)
+    ]
