@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -20,7 +20,12 @@ VARIANTS = {
     "subgroups": ("subgroups",),
     "f16": ("shader-f16",),
     "f16+subgroups": ("shader-f16", "subgroups"),
+    "software": ("subgroups",),
 }
+
+
+Range = tuple[int, int]
+"""Bytes of a buffer: (offset, size)."""
 
 
 @cache
@@ -48,12 +53,21 @@ def run_kernel(
     *,
     variant: str = "f32",
     constants: Mapping[str, int] | None = None,
+    calls: Sequence[Mapping[str, Range]] = ({},),
 ) -> dict[str, NDArray[Any]]:
-    """Run a kernel on copies of `arrays`, by binding name; returns its writable bindings."""
+    """Run a kernel on copies of `arrays`, by binding name; returns its writable bindings.
+
+    A dispatch for each of `calls`, which binds these ranges; what a call does not name is whole.
+    """
     features = VARIANTS[variant]
     wgsl = render(
         template,
-        {**params, "f16": "shader-f16" in features, "subgroups": "subgroups" in features},
+        {
+            **params,
+            "f16": "shader-f16" in features,
+            "subgroups": "subgroups" in features,
+            "software": variant == "software",
+        },
     )
     gpu = device(*features)
     code = "".join(DIRECTIVES[feature] for feature in features) + wgsl
@@ -78,26 +92,27 @@ def run_kernel(
         name: gpu.create_buffer_with_data(data=padded(array), usage=usage)
         for name, array in arrays.items()
     }
-    group = gpu.create_bind_group(
-        layout=layout,
-        entries=[
-            {
-                "binding": i,
-                "resource": {"buffer": buffers[b.name], "offset": 0, "size": buffers[b.name].size},
-            }
-            for i, b in enumerate(bindings)
-        ],
-    )
     encoder = gpu.create_command_encoder()
     compute = encoder.begin_compute_pass()
     compute.set_pipeline(pipeline)
-    compute.set_bind_group(0, group)
-    compute.dispatch_workgroups(*dispatch)
+    for ranges in calls:
+        entries = [
+            {"binding": i, "resource": bound(buffers[b.name], ranges.get(b.name))}
+            for i, b in enumerate(bindings)
+        ]
+        compute.set_bind_group(0, gpu.create_bind_group(layout=layout, entries=entries))
+        compute.dispatch_workgroups(*dispatch)
     compute.end()
     gpu.queue.submit([encoder.finish()])
     return {
         b.name: read(gpu, buffers[b.name], arrays[b.name]) for b in bindings if b.type == "storage"
     }
+
+
+def bound(buffer: Any, part: Range | None) -> dict[str, Any]:
+    """A binding's resource: a range of a buffer, or all of it."""
+    offset, size = part or (0, buffer.size)
+    return {"buffer": buffer, "offset": offset, "size": size}
 
 
 def padded(array: NDArray[Any]) -> bytes:

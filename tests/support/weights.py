@@ -10,6 +10,7 @@ from gguf.constants import GGML_QUANT_SIZES, GGMLQuantizationType
 from gguf.quants import quantize
 from numpy.typing import NDArray
 
+from tests.support.blocks import halves_of, random_blocks
 from webgemma.storage.layout import Matrix, Piece, plan_matrix
 from webgemma.storage.mlc import MlcGroup
 from webgemma.storage.registry import KEPT, STORAGE_TYPES
@@ -17,10 +18,8 @@ from webgemma.storage.types import Planes
 
 SOURCE_TYPES = {storage.name: name for name, storage in KEPT.items()}
 
-HALVES = {"q4_k": (0, 2), "q6_k": (208, 1), "iq1_s": (0, 1), "iq1_m": (48, 1)} | {
-    name: (0, 1) for name in ("iq2_xxs", "iq2_xs", "iq2_s", "iq3_xxs", "iq3_s")
-}
-"""Where the f16 scales of a block of random bytes lie, and how many."""
+QUANTIZABLE = {"BF16", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "TQ1_0", "TQ2_0", "MXFP4"}
+"""What gguf-py quantizes to; matrices of other types are random bytes with sane scales."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +53,12 @@ def make_weights(storage: str, rows: int, columns: int, seed: int = 0) -> Weight
     values[rows // 2] = 0
     values[-1] *= 50
     values[0, 1] = 3.0
-    matrix = plan_matrix("w", STORAGE_TYPES[storage], (rows, columns))
-    planes = encode(storage, values, rng)
+    return weights_of(storage, encode(storage, values, rng), columns)
+
+
+def weights_of(storage: str, planes: Planes, columns: int) -> Weights:
+    """The matrix whose planes [rows, row_nbytes] these are."""
+    matrix = plan_matrix("w", STORAGE_TYPES[storage], (len(planes[0]), columns))
     return Weights(matrix, place(matrix, planes), matrix.storage.decode(planes, columns))
 
 
@@ -64,33 +67,25 @@ def encode(storage: str, values: NDArray[np.float32], rng: np.random.Generator) 
     kind = STORAGE_TYPES[storage]
     if isinstance(kind, MlcGroup):
         return kind.quantize(values)
-    if storage in HALVES:
-        raw = random_blocks(storage, values, rng)
-    elif storage == "f32":
+    if storage == "f32":
         raw = values.view(np.uint8)
     elif storage == "f16":
         raw = values.astype(np.float16).view(np.uint8)
-    else:
+    elif SOURCE_TYPES[storage] in QUANTIZABLE:
         raw = quantize(values, GGMLQuantizationType[SOURCE_TYPES[storage]])
+    else:
+        raw = blocks_like(SOURCE_TYPES[storage], values, rng)
     return kind.encode(raw.reshape(len(values), -1), values.shape[1])
 
 
-def random_blocks(
-    storage: str, values: NDArray[np.float32], rng: np.random.Generator
+def blocks_like(
+    name: str, values: NDArray[np.float32], rng: np.random.Generator
 ) -> NDArray[np.uint8]:
-    """Random bytes with finite super-block scales (gguf-py cannot quantize to these types)."""
-    weights, nbytes = GGML_QUANT_SIZES[GGMLQuantizationType[SOURCE_TYPES[storage]]]
-    at, count = HALVES[storage]
-    blocks = rng.integers(0, 256, (len(values), values.shape[1] // weights, nbytes), np.uint8)
+    """Random blocks with scales that make their weights about as large as `values`."""
+    blocks_of_row = values.shape[1] // GGML_QUANT_SIZES[GGMLQuantizationType[name]][0]
     size = np.abs(values).mean(axis=1)[:, None, None]
-    scales = (rng.uniform(0.5, 1.5, (*blocks.shape[:2], count)) * size / 256).astype(np.float16)
-    if storage == "iq1_m":  # the scale's nibbles, lowest first, are the top nibbles of four u16
-        tops = scales.view(np.uint16) >> np.arange(0, 16, 4, np.uint16) << np.uint16(12)
-        low = blocks[..., 48:].view(np.uint16) & np.uint16(0xFFF)
-        blocks[..., 48:] = (low | tops).view(np.uint8)
-    else:
-        blocks[..., at : at + 2 * count] = scales.view(np.uint8)
-    return blocks.reshape(len(values), -1)
+    spread = rng.uniform(0.5, 1.5, (len(values), blocks_of_row, halves_of(name)))
+    return random_blocks(name, values.shape[1], (spread * size / 256).astype(np.float16), rng)
 
 
 def place(matrix: Matrix, planes: Planes) -> NDArray[np.uint32]:

@@ -7,8 +7,11 @@ from webgemma.storage.floats import BF16, F16, F32
 from webgemma.storage.ggml_iq1 import KEPT_IQ1
 from webgemma.storage.ggml_iq2 import KEPT_IQ2
 from webgemma.storage.ggml_iq3 import KEPT_IQ3
-from webgemma.storage.ggml_k import Q4_K, Q6_K
-from webgemma.storage.ggml_legacy import Q4_0, Q4_1, Q8_0
+from webgemma.storage.ggml_k_affine import KEPT_K_AFFINE
+from webgemma.storage.ggml_k_signed import KEPT_K_SIGNED
+from webgemma.storage.ggml_legacy import KEPT_LEGACY
+from webgemma.storage.ggml_nonlinear import KEPT_NONLINEAR
+from webgemma.storage.ggml_ternary import KEPT_TERNARY
 from webgemma.storage.mlc import Q3F16_1, Q4F16_1, Q4F32_1
 from webgemma.storage.types import StorageType
 
@@ -16,11 +19,11 @@ KEPT: dict[str, StorageType] = {
     "F32": F32,
     "F16": F16,
     "BF16": BF16,
-    "Q4_0": Q4_0(),
-    "Q4_1": Q4_1(),
-    "Q8_0": Q8_0(),
-    "Q4_K": Q4_K(),
-    "Q6_K": Q6_K(),
+    **KEPT_LEGACY,
+    **KEPT_K_AFFINE,
+    **KEPT_K_SIGNED,
+    **KEPT_NONLINEAR,
+    **KEPT_TERNARY,
     **KEPT_IQ1,
     **KEPT_IQ2,
     **KEPT_IQ3,
