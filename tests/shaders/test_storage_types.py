@@ -154,7 +154,7 @@ def test_matvec(storage, variant, blocks):
     check(read_matvec(w, variant), w.values, F32_ERROR * terms(storage, planes))
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("variant", ["f32", "f16"])
 @pytest.mark.parametrize("storage", STORAGE_TYPES)
 def test_matmul(storage, variant, blocks):
     planes = make_planes(storage, blocks)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from gguf import GGMLQuantizationType, GGUFWriter
+from gguf import GGMLQuantizationType, GGUFReader, GGUFWriter
 from gguf.quants import quantize
 from numpy.typing import NDArray
 
@@ -67,3 +67,20 @@ def add_metadata(writer: GGUFWriter, metadata: Mapping[str, Any]) -> None:
         else:
             add = {bool: "bool", int: "uint32", float: "float32", str: "string"}[type(value)]
             getattr(writer, f"add_{add}")(key, value)
+
+
+def read_back(path: Path) -> tuple[str, dict[str, Any], dict[str, TensorData]]:
+    """(architecture, metadata, tensors) of a GGUF file, as `write_gguf` takes them."""
+    reader = GGUFReader(path)
+    metadata = {
+        key: field.contents()
+        for key, field in reader.fields.items()
+        if not key.startswith(("GGUF.", "general.architecture"))
+    }
+    tensors: dict[str, TensorData] = {
+        tensor.name: (tensor.tensor_type.name, tensor.data)
+        if tensor.data.dtype == np.uint8
+        else tensor.data
+        for tensor in reader.tensors
+    }
+    return reader.fields["general.architecture"].contents(), metadata, tensors
