@@ -9,47 +9,16 @@ import numpy as np
 import pytest
 
 from tests.support.golden import check_argmax
+from tests.support.reference_models import MODELS, VOCAB, WINDOW, make_model
 from webgemma.build import build_site
 from webgemma.runtime.session import open_session
 
 pytestmark = [pytest.mark.gpu, pytest.mark.references]
 
 TOLERANCE = 1e-3
-VOCAB = 700  # of tests/fixtures/tokenizer.model
-WINDOW = 32
-
-SHAPE = {
-    "vocab_size": VOCAB, "hidden_size": 64, "intermediate_size": 160, "num_hidden_layers": 3,
-    "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 24,
-    "max_position_embeddings": 256, "attn_implementation": "eager",
-    "bos_token_id": 2, "eos_token_id": 1, "pad_token_id": 0,
-}  # fmt: skip
 
 
-def make_model(family: str):
-    """A seeded model with sharp attention, float32."""
-    import torch
-    from transformers import Gemma2Config, Gemma2ForCausalLM, GemmaConfig, GemmaForCausalLM
-
-    torch.manual_seed(0)
-    if family == "gemma":
-        model = GemmaForCausalLM(GemmaConfig(**SHAPE))
-    else:
-        model = Gemma2ForCausalLM(
-            Gemma2Config(
-                **SHAPE, sliding_window=WINDOW, query_pre_attn_scalar=20,
-                attn_logit_softcapping=20.0, final_logit_softcapping=10.0,
-            )
-        )  # fmt: skip
-    with torch.no_grad():
-        for name, parameter in model.named_parameters():
-            spread = 0.3 if "norm" in name else 2.0 if "q_proj" in name else 1.0
-            scale = spread if "norm" in name else spread / parameter.shape[-1] ** 0.5
-            parameter.copy_(torch.randn_like(parameter) * scale)
-    return model.eval()
-
-
-@pytest.fixture(scope="module", params=["gemma", "gemma2"])
+@pytest.fixture(scope="module", params=MODELS)
 def pair(request, tmp_path_factory, fixtures):
     """(token ids longer than the window, transformers' logits, site folder)."""
     import torch

@@ -47,6 +47,7 @@ def logits(page: Page, tokens: list[int]) -> NDArray[np.float32]:
         ("gemma2-Q4_K", "f32"),
         ("gemma2-F16", "f32"),
         ("gemma2-Q4_K", "subgroups"),
+        ("llama-Q4_0", "f32"),
     ],
 )
 def test_logits_are_exact(

@@ -6,7 +6,7 @@ import pytest
 
 from webgemma.build import build_site
 
-NAMES = ("gemma-Q4_1", "gemma2-F16", "gemma2-Q4_K")
+NAMES = ("gemma-Q4_1", "gemma2-F16", "gemma2-Q4_K", "llama-Q4_0")
 
 
 @pytest.fixture(scope="session")

@@ -117,6 +117,7 @@ def opened(site):
         ("gemma2-F16", "window"),
         ("gemma2-F16", "rope"),
         ("gemma-Q4_1", "rope"),
+        ("llama-Q4_0", "rope"),
     ],
 )
 def test_leaving_out_a_part_is_noticed(name, change, sites, fixtures, monkeypatch):

@@ -10,12 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from webgemma.architectures import lower
+from webgemma.architectures.weights import Quantization
 from webgemma.checkpoint import Checkpoint, TokenizerSource
 from webgemma.program.spec import Program
 from webgemma.sources import open_checkpoint
-from webgemma.storage.registry import KEPT, QUANTIZERS
+from webgemma.sources.ggml_types import GGML_TYPES
+from webgemma.storage.quantize import QUANTIZERS
+from webgemma.storage.registry import KEPT
 
-BITS = {name: storage.bits_per_weight for name, storage in KEPT.items()} | {"Q4_K": 4.5}
+BITS = {kind.name: 8 * kind.block_nbytes / kind.block_size for kind in GGML_TYPES.values()}
 HIDDEN, INTERMEDIATE, HEAD_DIM, VOCAB = 256, 512, 64, 320
 
 
@@ -52,8 +55,12 @@ def shape_checkpoint(
     intermediate: int = INTERMEDIATE,
     heads: tuple[int, int, int] = (4, 2, HEAD_DIM),
     vocab: int = VOCAB,
+    more: Mapping[str, tuple[int, ...]] | None = None,
 ) -> Checkpoint:
-    """A GGUF checkpoint of shapes; `types` overrides the type by the tensor's short name."""
+    """A GGUF checkpoint of shapes; `types` overrides the type by the tensor's short name.
+
+    `more` are tensors beside those every family has.
+    """
     num_heads, kv_heads, head_dim = heads
     norms = ["attn_norm", "ffn_norm"]
     norms += ["post_attention_norm", "post_ffw_norm"] if family == "gemma2" else []
@@ -70,6 +77,8 @@ def shape_checkpoint(
     tensors = {"token_embd.weight": (vocab, hidden), "output_norm.weight": (hidden,)}
     for layer in range(layers):
         tensors |= {f"blk.{layer}.{name}.weight": shape for name, shape in shapes.items()}
+
+    tensors |= more or {}
 
     def type_of(name: str, shape: tuple[int, ...]) -> str:
         short = name.removesuffix(".weight").split(".")[-1]
@@ -99,14 +108,17 @@ def shape_checkpoint(
 
 def all_programs(fixtures: Path) -> Iterator[tuple[Program, Mapping[str, str]]]:
     """The fixtures, every kept type, every quantizer, and the wide heads of the real models."""
-    for path in sorted(fixtures.glob("gemma*.gguf")):
+    for path in sorted(fixtures.glob("*.gguf")):
         lowered = lower(open_checkpoint(path))
         yield lowered.program, lowered.shaders
     checkpoints = [shape_checkpoint("gemma2", {}, default=kept) for kept in KEPT]
     checkpoints.append(shape_checkpoint("gemma", {"attn_v": "Q6_K"}, heads=(8, 1, 256)))
+    checkpoints.append(shape_checkpoint("llama", {"ffn_up": "Q6_K"}, heads=(8, 2, 128)))
     for checkpoint in checkpoints:
         lowered = lower(checkpoint)
         yield lowered.program, lowered.shaders
     for name in QUANTIZERS:
-        lowered = lower(shape_checkpoint("gemma2", {}, default="F16"), quantization=name)
+        lowered = lower(
+            shape_checkpoint("gemma2", {}, default="F16"), quantization=Quantization(name, name)
+        )
         yield lowered.program, lowered.shaders

@@ -5,18 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from webgemma.architectures import gemma, gemma2
+from webgemma.architectures import gemma, gemma2, llama
 from webgemma.architectures.lowered import Lowered
+from webgemma.architectures.weights import Quantization
 from webgemma.checkpoint import Checkpoint
 from webgemma.errors import UnsupportedError
 
+AS_IS = Quantization()
 ARCHITECTURES: Mapping[str, Callable[[Checkpoint, Mapping[str, Any]], Lowered]] = {
     "gemma": gemma.build_program,
     "gemma2": gemma2.build_program,
+    "llama": llama.build_program,
 }
 
 
-def lower(checkpoint: Checkpoint, *, quantization: str = "keep") -> Lowered:
+def lower(checkpoint: Checkpoint, *, quantization: Quantization = AS_IS) -> Lowered:
     """Lower a checkpoint to a program.
 
     Raises:

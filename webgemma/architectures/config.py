@@ -42,6 +42,7 @@ FIXED_HF: dict[str, tuple[object, ...]] = {
     "attention_bias": (False, None),
     "mlp_bias": (False, None),
     "tie_word_embeddings": (True, None),
+    "pretraining_tp": (1, None),
     "use_bidirectional_attention": (False, None),
     "rope_scaling": (None,),
     "quantization_config": (None,),
@@ -131,18 +132,19 @@ class KeyReader:
             raise self.fail("tokenizer.ggml.tokens", tokens, "a list of tokens")
         return len(tokens)
 
-    def rope_theta(self, default: float) -> float:
-        """The base of the rotary frequencies: rope_theta, or transformers 5's rope_parameters."""
-        key, value = self.find("rope_parameters")
-        if value is None:
-            return self.number("rope_theta", default)
-        if not isinstance(value, dict) or value.get("rope_type", "default") != "default":
-            msg = f"{self.checkpoint.path}: key {key!r}: {value!r} is not supported (have default)."
-            raise UnsupportedError(msg)
-        theta = value.get("rope_theta", default)
-        if not isinstance(theta, int | float) or not 0 < theta < 1e9:
-            raise self.fail(key, value, "a rope_theta that is a positive number")
-        return float(theta)
+    def only(self, name: str, expected: object) -> None:
+        """Check a key that may be there only with one value."""
+        key, value = self.find(name)
+        if value is not None and value != expected:
+            raise self.fail(key, value, repr(expected))
+
+    def flag(self, name: str, default: bool) -> bool:
+        """True or false."""
+        key, value = self.find(name)
+        value = default if value is None else value
+        if not isinstance(value, bool):
+            raise self.fail(key, value, "true or false")
+        return value
 
     def finish(self) -> None:
         """Refuse keys that nobody read and that could change the mathematics.

@@ -20,6 +20,7 @@ from webgemma.architectures.decoder import (
     project,
 )
 from webgemma.architectures.lowered import Lowered
+from webgemma.architectures.rope import read_rope
 from webgemma.architectures.weights import WeightPlan
 from webgemma.checkpoint import Checkpoint
 
@@ -63,7 +64,7 @@ def config_of(keys: KeyReader) -> DecoderConfig:
         num_key_value_heads=keys.integer("num_key_value_heads", 256, heads),
         head_dim=head_dim,
         rms_norm_eps=keys.number("rms_norm_eps", 1e-6),
-        rope_theta=keys.rope_theta(10000.0),
+        rope_factors={"rope": read_rope(keys, 10000.0).factors(head_dim)},
         attention_scale=head_dim**-0.5,
         embed_scale=math.sqrt(hidden_size),
         max_position_embeddings=keys.integer("max_position_embeddings", 1 << 20, 8192),
@@ -90,7 +91,7 @@ def build_program(checkpoint: Checkpoint, options: Mapping[str, Any]) -> Lowered
     keys = KeyReader(checkpoint)
     config = config_of(keys)
     keys.finish()
-    plan = WeightPlan(checkpoint, TENSORS, options.get("quantization", "keep"))
+    plan = WeightPlan(checkpoint, TENSORS, options["quantization"])
     decoder = Decoder(config, plan)
     embeddings = embedding(decoder)
     for layer in range(config.num_hidden_layers):

@@ -20,3 +20,5 @@ class Lowered:
     """In the order they are stored."""
     cache_nbytes_per_token: int
     """Of the key and value caches in f32, all layers."""
+    requantized: Mapping[str, int]
+    """Source type that is not of floats -> how many tensors of it get another type."""

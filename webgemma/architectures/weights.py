@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from webgemma.checkpoint import Checkpoint, Tensor
 from webgemma.errors import ConfigError, FormatError, UnsupportedError
 from webgemma.storage.layout import Matrix, plan_matrix
-from webgemma.storage.registry import QUANTIZERS, storage_for
+from webgemma.storage.quantize import KEEP, QUANTIZERS
+from webgemma.storage.registry import storage_for
 from webgemma.storage.types import K_MULTIPLE, StorageType, check_in_features
 
 Names = Mapping[str, tuple[str, str]]
 """Our name -> (Hugging Face name, GGUF name); "{i}" stands for the layer."""
 
 FLOATS = ("F32", "F16", "BF16")
+
+
+EMBEDDINGS = ("embed_tokens", "lm_head")
+"""Ours: the matrices with a row per token, which `--embedding-quantization` is about."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quantization:
+    """The storage types asked for, by name; "keep" is each tensor's own."""
+
+    layers: str = KEEP
+    embedding: str = KEEP
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +63,23 @@ class WeightPlan:
 
     checkpoint: Checkpoint
     names: Names
-    quantization: str = "keep"
+    quantization: Quantization = field(default_factory=Quantization)
     sources: list[MatrixSource | VectorSource] = field(default_factory=list)
     taken: set[str] = field(default_factory=set)
+    requantized: dict[str, int] = field(default_factory=dict)
+    """Source type that is not of floats -> how many tensors of it get another type."""
+    views: Mapping[str, Callable[[Tensor], Tensor]] = field(default_factory=dict)
+    """Ours -> what to see a tensor through, where its rows lie in another order."""
+    _embeddings: set[str] = field(default_factory=set)
+
+    def name_of(self, name: str, layer: int | None = None) -> str:
+        """The source's name of our `name`."""
+        theirs = self.names[name][1 if self.checkpoint.format == "gguf" else 0]
+        return theirs if layer is None else theirs.replace("{i}", str(layer))
+
+    def has(self, name: str) -> bool:
+        """Whether the source has a tensor of our `name`."""
+        return self.name_of(name) in self.checkpoint.tensors
 
     def tensor(self, name: str, shape: tuple[int, ...], layer: int | None = None) -> Tensor:
         """The source's tensor of our `name`.
@@ -60,9 +87,7 @@ class WeightPlan:
         Raises:
             FormatError: it is missing, or its shape is another.
         """
-        theirs = self.names[name][1 if self.checkpoint.format == "gguf" else 0]
-        if layer is not None:
-            theirs = theirs.replace("{i}", str(layer))
+        theirs = self.name_of(name, layer)
         tensor = self.checkpoint.tensors.get(theirs)
         if tensor is None:
             msg = (
@@ -78,13 +103,15 @@ class WeightPlan:
             )
             raise FormatError(msg)
         self.taken.add(theirs)
-        return tensor
+        if name in EMBEDDINGS:
+            self._embeddings.add(theirs)
+        return self.views[name](tensor) if name in self.views else tensor
 
     def storage_of(self, tensor: Tensor) -> StorageType:
-        """How a tensor will be stored: quantized as asked if it is of floats, else kept."""
-        if self.quantization != "keep" and tensor.type in FLOATS:
-            return QUANTIZERS[self.quantization]
-        return storage_for(tensor.where, tensor.type)
+        """How a tensor will be stored: as it is, or as asked."""
+        embedding = tensor.name in self._embeddings
+        asked = self.quantization.embedding if embedding else self.quantization.layers
+        return storage_for(tensor.where, tensor.type) if asked == KEEP else QUANTIZERS[asked]
 
     def matrix(self, name: str, parts: tuple[Rows, ...]) -> Matrix:
         """Plan a matrix of stacked rows; all parts have one storage type."""
@@ -95,6 +122,11 @@ class WeightPlan:
         rows = sum(part.stop - part.start for part in parts)
         matrix = plan_matrix(name, storage, (rows, in_features))
         self.sources.append(MatrixSource(matrix, parts))
+        for part in parts:
+            kept = storage_for(part.tensor.where, part.tensor.type)
+            if part.tensor.type not in FLOATS and kept != storage:
+                count = self.requantized.get(part.tensor.type, 0)
+                self.requantized[part.tensor.type] = count + 1
         return matrix
 
     def vector(self, name: str, tensor: Tensor, add: float = 0.0) -> str:

@@ -9,6 +9,15 @@ from webgemma.architectures.decoder.base import Decoder
 from webgemma.architectures.decoder.config import DecoderConfig
 from webgemma.architectures.decoder.embedding import embedding
 from webgemma.architectures.decoder.feed_forward import gate_up, project
-from webgemma.architectures.decoder.head import head
+from webgemma.architectures.decoder.head import head, output_matrix
 
-__all__ = ["Decoder", "DecoderConfig", "attention", "embedding", "gate_up", "head", "project"]
+__all__ = [
+    "Decoder",
+    "DecoderConfig",
+    "attention",
+    "embedding",
+    "gate_up",
+    "head",
+    "output_matrix",
+    "project",
+]

@@ -6,10 +6,9 @@ from typing import Any
 
 from webgemma.architectures.decoder.base import Decoder
 from webgemma.architectures.decoder.kernels import (
-    WORKGROUP,
     matmul,
     matvec,
-    matvec_lanes,
+    matvec_dispatch,
     only_piece,
     rms_norm,
 )
@@ -21,8 +20,11 @@ KEYS = 32  # keys per step of the attention kernel
 SPLIT_KEYS = 64  # keys per workgroup when decode splits them
 
 
-def attention(d: Decoder, layer: int, gain: Range, *, window: int = 0) -> None:
-    """Append norm, projections, rotation, cache and attention; leaves `attention` rows."""
+def attention(d: Decoder, layer: int, gain: Range, *, window: int = 0, rope: str = "rope") -> None:
+    """Append norm, projections, rotation, cache and attention; leaves `attention` rows.
+
+    `rope` names the table of rotations, one of the configuration's.
+    """
     c = d.config
     kv = c.num_key_value_heads
     heads = (c.num_attention_heads, kv, kv)
@@ -34,14 +36,16 @@ def attention(d: Decoder, layer: int, gain: Range, *, window: int = 0) -> None:
         layer,
     )
     nbytes = f"context_window_size * {kv * c.head_dim} * kv_nbytes"
-    caches = {
+    rotated = {
+        "rope": Range(rope),
         "k_cache": d.builder.buffer(f"cache.{layer}.k", "cache", nbytes),
         "v_cache": d.builder.buffer(f"cache.{layer}.v", "cache", nbytes),
     }
     for indices, matrix in parts:
         counts = tuple(heads[i] if i in indices else 0 for i in range(3))
-        _qkv_decode(d, layer, gain, matrix, counts, caches)
-    _qkv_prefill(d, layer, gain, parts, heads, caches)
+        _qkv_decode(d, layer, gain, matrix, counts, rotated)
+    _qkv_prefill(d, layer, gain, parts, heads, rotated)
+    caches = {name: rotated[name] for name in ("k_cache", "v_cache")}
     _attend(d, layer, caches, window=window)
 
 
@@ -51,7 +55,7 @@ def _qkv_decode(
     gain: Range,
     matrix: Matrix,
     heads: tuple[int, ...],
-    caches: dict[str, Range],
+    rotated: dict[str, Range],
 ) -> None:
     c = d.config
     extra = {
@@ -69,13 +73,11 @@ def _qkv_decode(
         "w": Range(piece.buffer),
         "x": d.x,
         "gain": gain,
-        "rope": Range("rope"),
         "q": d.row("decode.q", c.num_attention_heads * c.head_dim),
-        **caches,
+        **rotated,
     }
     bound = {name: available[name] for name, _ in launch.bindings}
-    teams = WORKGROUP // matvec_lanes(c.hidden_size)
-    dispatch = (-(-sum(heads) * c.head_dim // (4 * teams)), 1, 1)
+    dispatch = (matvec_dispatch(sum(heads) * c.head_dim, c.hidden_size), 1, 1)
     d.builder.step("decode", f"layers.{layer}.qkv", launch, bound, dispatch)
 
 
@@ -85,7 +87,7 @@ def _qkv_prefill(
     gain: Range,
     parts: list[tuple[tuple[int, ...], Matrix]],
     heads: tuple[int, ...],
-    caches: dict[str, Range],
+    rotated: dict[str, Range],
 ) -> None:
     c = d.config
     label = f"layers.{layer}"
@@ -119,9 +121,8 @@ def _qkv_prefill(
     bound: dict[str, Bound] = {
         "state": Range("state"),
         "qkv": qkv,
-        "rope": Range("rope"),
         "q": q,
-        **caches,
+        **rotated,
     }
     dispatch = (-(-width // 2 // 64), "num_tokens", 1)
     d.builder.step("prefill", f"{label}.rope_append", launch, bound, dispatch)
@@ -129,7 +130,7 @@ def _qkv_prefill(
 
 def _attend(d: Decoder, layer: int, caches: dict[str, Range], *, window: int) -> None:
     c = d.config
-    window = 0 if window >= c.max_position_embeddings else window
+    window = 0 if window >= c.max_context_window_size else window
     params = {
         "head_dim": c.head_dim,
         "heads": c.num_attention_heads,
@@ -180,7 +181,7 @@ def _attend_decode(
     launch = d.builder.kernel(
         "attention", f"attention_split.{name}", {**params, "split": True, "row_vectors": vectors}
     )
-    most_splits = c.max_position_embeddings // SPLIT_KEYS + 2
+    most_splits = c.max_context_window_size // SPLIT_KEYS + 2
     parts: dict[str, Bound] = {
         "state": Range("state"),
         "partial": d.row("decode.partial", most_splits * width),

@@ -32,9 +32,9 @@ class Decoder:
         b.buffer("tokens", "input", 4 * c.prefill_chunk_size)
         b.buffer("generated", "output", 4 * GENERATED_RING)
         b.buffer("logits", "output", 4 * c.vocab_size * self.logits_chunk_size)
-        factors = [c.rope_theta ** (-2 * i / c.head_dim) for i in range(c.head_dim // 2)]
         nbytes = f"context_window_size * {4 * c.head_dim}"  # f32 (cos, sin) per pair
-        b.buffer("rope", "table", nbytes, {"op": "cos_sin", "factors": factors})
+        for name, factors in c.rope_factors.items():
+            b.buffer(name, "table", nbytes, {"op": "cos_sin", "factors": list(factors)})
 
     @property
     def logits_chunk_size(self) -> int:
@@ -58,7 +58,7 @@ class Decoder:
     def norm(self, name: str, ours: str, layer: int | None, add: float) -> Range:
         """A norm's gain f32 [hidden_size]; Hugging Face stores gain - 1, GGUF the gain."""
         tensor = self.plan.tensor(ours, (self.config.hidden_size,), layer)
-        self.plan.vector(name, tensor, add if self.plan.checkpoint.format != "gguf" else 0.0)
+        self.plan.vector(name, tensor, 0.0 if self.plan.checkpoint.stores_gains else add)
         return self.builder.vector(name, self.config.hidden_size)
 
     def matrix(
@@ -91,7 +91,7 @@ class Decoder:
             prefill_chunk_size=c.prefill_chunk_size,
             logits_chunk_size=self.logits_chunk_size,
             vocab_size=c.vocab_size,
-            max_context_window_size=c.max_position_embeddings,
+            max_context_window_size=c.max_context_window_size,
             generated_ring_size=GENERATED_RING,
             num_hidden_layers=c.num_hidden_layers,
         )
@@ -101,4 +101,5 @@ class Decoder:
             self.builder.shaders,
             tuple(self.plan.sources),
             per_layer * c.num_hidden_layers,
+            dict(sorted(self.plan.requantized.items())),
         )

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+
+from webgemma.program.check import BINDING_NBYTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,10 +20,18 @@ class DecoderConfig:
     num_key_value_heads: int
     head_dim: int
     rms_norm_eps: float
-    rope_theta: float
+    rope_factors: Mapping[str, tuple[float, ...]]
+    """Table -> radians per position of every pair, [head_dim / 2]; layers use "rope" by default."""
     attention_scale: float
     embed_scale: float
     max_position_embeddings: int
+    activation: str = "gelu_tanh"  # of the gate; a word of reference.ACTIVATIONS
     attn_logit_softcapping: float = 0.0  # 0: none
     final_logit_softcapping: float = 0.0  # 0: none
     prefill_chunk_size: int = 256
+
+    @property
+    def max_context_window_size(self) -> int:
+        """The model's longest context, or what a layer's cache of f32 keys fits a binding with."""
+        token_nbytes = 4 * self.num_key_value_heads * self.head_dim
+        return min(self.max_position_embeddings, BINDING_NBYTES // token_nbytes)

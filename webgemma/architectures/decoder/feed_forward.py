@@ -1,21 +1,22 @@
-"""GeGLU, and the projections back to the residual stream."""
+"""The gated unit, and the projections back to the residual stream."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from webgemma.architectures.decoder.base import Decoder
 from webgemma.architectures.decoder.kernels import (
-    WORKGROUP,
     matmul,
     matvec,
-    matvec_lanes,
+    matvec_dispatch,
     only_piece,
     rms_norm,
 )
 from webgemma.architectures.weights import Rows
-from webgemma.errors import UnsupportedError
+from webgemma.checkpoint import Tensor
 from webgemma.program.builder import Bound, Scratch
 from webgemma.program.spec import Range
-from webgemma.storage.layout import PIECE_NBYTES, ROW_ALIGNMENT, Matrix
+from webgemma.storage.layout import PIECE_NBYTES, ROW_ALIGNMENT, Matrix, most_rows
 
 
 def project(
@@ -29,6 +30,7 @@ def project(
     [(_, matrix)] = d.matrix(f"model.layers.{layer}.{name}", (ours,), (c.hidden_size,), k, layer)
     label = f"layers.{layer}.{ours}"
     residual = post_norm is None
+    mode = "add" if residual else "store"
     piece = only_piece(matrix)
     target = d.x if residual else d.row("decode.branch", c.hidden_size)
     launch = matvec(
@@ -36,16 +38,15 @@ def project(
         "matvec",
         matrix,
         piece,
-        {"n": piece.rows, "residual": residual},
-        mode="_add" if residual else "",
+        {"n": piece.rows, "mode": mode},
+        mode=f"_{mode}" if residual else "",
     )
     bound: dict[str, Bound] = {
         "w": Range(piece.buffer),
         "x": d.row(f"decode.{x}", k),
         "y": target,
     }
-    teams = WORKGROUP // matvec_lanes(k)
-    dispatch = (-(-c.hidden_size // (4 * teams)), 1, 1)
+    dispatch = (matvec_dispatch(c.hidden_size, k), 1, 1)
     d.builder.step("decode", label, launch, bound, dispatch)
 
     chunk = d.x if residual else d.rows("branch", c.hidden_size)
@@ -53,7 +54,7 @@ def project(
         d,
         matrix,
         piece,
-        "add" if residual else "store",
+        mode,
         y_stride=c.hidden_size,
         y_start=0,
         label=label,
@@ -66,60 +67,92 @@ def project(
 
 
 def gate_up(d: Decoder, layer: int, gain: Range) -> None:
-    """Append the norm and GeGLU of gate and up; leaves `hidden` rows.
+    """Append the norm and the gated unit of gate and up; leaves `hidden` rows.
 
-    Gate and up rows are one matrix, or, where that exceeds a binding, a few of matching rows.
+    Gate and up rows are one matrix, or, where that exceeds a binding, a few of matching rows. Of
+    different storage types they are matrices of their own, the gate's first.
     """
     c = d.config
     normed = d.rows("normed", c.hidden_size)
     rms_norm(d, "prefill", f"layers.{layer}.gate_up_norm", "write", x=d.x, gain=gain, y=normed)
-    tensors = tuple(
+    gate, up = (
         d.plan.tensor(name, (c.intermediate_size, c.hidden_size), layer)
         for name in ("gate_proj", "up_proj")
     )
-    storages = [d.plan.storage_of(tensor) for tensor in tensors]
-    if storages[0] != storages[1]:
-        msg = (
-            f"{tensors[0].where}: gate and up are of different types ({tensors[0].type} and "
-            f"{tensors[1].type}), expected one type. Re-quantize them alike."
-        )
-        raise UnsupportedError(msg)
-    row_nbytes = sum(plane.row_nbytes for plane in storages[0].planes(c.hidden_size))
-    count = -(-2 * c.intermediate_size * row_nbytes // PIECE_NBYTES)
+    if d.plan.storage_of(gate) == d.plan.storage_of(up):
+        for matrix, start in _row_matrices(d, layer, "gate_up_proj", (gate, up)):
+            _gate_up_steps(d, layer, gain, matrix, start, normed)
+        return
+    for name, tensor, mode in (("gate_proj", gate, "store"), ("up_proj", up, "times_gate")):
+        for matrix, start in _row_matrices(d, layer, name, (tensor,)):
+            _one_of_two_steps(d, layer, gain, matrix, start, normed, mode)
+
+
+def _row_matrices(
+    d: Decoder, layer: int, name: str, tensors: tuple[Tensor, ...]
+) -> Iterator[tuple[Matrix, int]]:
+    """Stack the same rows of all tensors, as many as fit a binding: (matrix, first row)."""
+    c = d.config
+    planes = d.plan.storage_of(tensors[0]).planes(c.hidden_size)
+    most = most_rows(planes, PIECE_NBYTES // len(tensors))
+    count = -(-c.intermediate_size // most)
     step = -(-c.intermediate_size // count // ROW_ALIGNMENT) * ROW_ALIGNMENT
     for i, start in enumerate(range(0, c.intermediate_size, step)):
         stop = min(start + step, c.intermediate_size)
-        name = f"model.layers.{layer}.mlp.gate_up_proj" + (f".{i}" if count > 1 else "")
-        matrix = d.plan.matrix(name, tuple(Rows(t, start, stop) for t in tensors))
+        full = f"model.layers.{layer}.mlp.{name}" + (f".{i}" if count > 1 else "")
+        matrix = d.plan.matrix(full, tuple(Rows(t, start, stop) for t in tensors))
         d.builder.weights(matrix)
-        _gate_up_steps(d, layer, gain, matrix, start, normed)
+        yield matrix, start
 
 
 def _gate_up_steps(
     d: Decoder, layer: int, gain: Range, matrix: Matrix, start: int, normed: Scratch
 ) -> None:
+    """Append both products and the gating, of rows from `start` on, in one kernel."""
     c = d.config
     piece = only_piece(matrix)
     label = f"layers.{layer}.gate_up"
     n = piece.rows // 2
-    extra = {"n": n, "eps": c.rms_norm_eps}
+    extra = {"n": n, "eps": c.rms_norm_eps, "activation": c.activation}
     launch = matvec(d, "gate_up", matrix, piece, extra, {"Y_START": start})
-    bound: dict[str, Bound] = {
-        "w": Range(piece.buffer),
-        "x": d.x,
-        "gain": gain,
-        "h": d.row("decode.hidden", c.intermediate_size),
-    }
-    teams = WORKGROUP // matvec_lanes(c.hidden_size)
-    d.builder.step("decode", label, launch, bound, (-(-n // (2 * teams)), 1, 1))
+    hidden = d.row("decode.hidden", c.intermediate_size)
+    bound: dict[str, Bound] = {"w": Range(piece.buffer), "x": d.x, "gain": gain, "h": hidden}
+    dispatch = (matvec_dispatch(2 * n, c.hidden_size), 1, 1)
+    d.builder.step("decode", label, launch, bound, dispatch)
+    _gate_up_matmul(d, label, matrix, start, normed, "gated")
+
+
+def _one_of_two_steps(
+    d: Decoder, layer: int, gain: Range, matrix: Matrix, start: int, normed: Scratch, mode: str
+) -> None:
+    """Append one product: the gate's is stored, the up rows' takes the activated gate's place."""
+    c = d.config
+    piece = only_piece(matrix)
+    label = f"layers.{layer}.{'gate' if mode == 'store' else 'up'}"
+    extra = {"n": piece.rows, "mode": mode, "norm": True, "eps": c.rms_norm_eps}
+    if mode == "times_gate":
+        extra["activation"] = c.activation
+    launch = matvec(d, "matvec", matrix, piece, extra, {"Y_START": start}, mode=f"_{mode}_norm")
+    hidden = d.row("decode.hidden", c.intermediate_size)
+    bound: dict[str, Bound] = {"w": Range(piece.buffer), "x": d.x, "gain": gain, "y": hidden}
+    dispatch = (matvec_dispatch(piece.rows, c.hidden_size), 1, 1)
+    d.builder.step("decode", label, launch, bound, dispatch)
+    _gate_up_matmul(d, label, matrix, start, normed, mode)
+
+
+def _gate_up_matmul(
+    d: Decoder, label: str, matrix: Matrix, start: int, normed: Scratch, mode: str
+) -> None:
+    """Append the prefill of rows from `start` on of `hidden`."""
+    width = d.config.intermediate_size
     matmul(
         d,
         matrix,
-        piece,
-        "geglu",
-        y_stride=c.intermediate_size,
+        only_piece(matrix),
+        mode,
+        y_stride=width,
         y_start=start,
         label=label,
         x=normed,
-        y=d.rows("hidden", c.intermediate_size),
+        y=d.rows("hidden", width),
     )

@@ -4,31 +4,43 @@ from __future__ import annotations
 
 from webgemma.architectures.decoder.base import GENERATED_RING, Decoder
 from webgemma.architectures.decoder.kernels import (
-    WORKGROUP,
+    ROWS,
     matmul,
     matvec,
-    matvec_lanes,
+    matvec_dispatch,
     rms_norm,
 )
+from webgemma.architectures.weights import all_rows
 from webgemma.program.builder import Bound
-from webgemma.program.spec import Range
+from webgemma.program.spec import Range, Size
 from webgemma.storage.layout import Matrix
+
+
+def output_matrix(d: Decoder) -> Matrix:
+    """Plan the matrix [vocab_size, hidden_size] of a head that is not tied to the embedding."""
+    c = d.config
+    tensor = d.plan.tensor("lm_head", (c.vocab_size, c.hidden_size))
+    matrix = d.plan.matrix("lm_head", (all_rows(tensor),))
+    d.builder.weights(matrix)
+    return matrix
 
 
 def head(d: Decoder, matrix: Matrix, gain: Range) -> None:
     """Append final norm, logits and the choice of the next token; and phase `logits`."""
     c = d.config
-    teams = WORKGROUP // matvec_lanes(c.hidden_size)
-    groups = [-(-piece.rows // (4 * teams)) for piece in matrix.pieces]
-    best = d.row("best", 2 * sum(groups))
+    groups = [matvec_dispatch(piece.rows, c.hidden_size) for piece in matrix.pieces]
+    best = d.row("best", 2 * -(-c.vocab_size // ROWS) + 2 * len(groups))
     state = Range("state")
     extra = {"eps": c.rms_norm_eps, "softcap": c.final_logit_softcapping}
     pick = d.builder.kernel(
-        "pick_token", "pick_token", {"num_best": sum(groups), "ring": GENERATED_RING}
+        "pick_token", "pick_token", {"ring": GENERATED_RING}, {"NUM_BEST": " + ".join(groups)}
     )
     for phase in ("sample", "decode"):
         for i, piece in enumerate(matrix.pieces):
-            constants = {"ROW_START": piece.row_start, "BEST_START": sum(groups[:i])}
+            constants: dict[str, Size] = {
+                "ROW_START": piece.row_start,
+                "BEST_START": " + ".join(groups[:i]) or 0,
+            }
             launch = matvec(d, "head", matrix, piece, {**extra, "n": piece.rows}, constants)
             bound: dict[str, Bound] = {
                 "state": state,

@@ -7,10 +7,12 @@ from typing import Any
 from webgemma.architectures.decoder.base import Decoder
 from webgemma.errors import UnsupportedError
 from webgemma.program.builder import Bound, Launch
-from webgemma.program.spec import Range
+from webgemma.program.spec import Range, Size
 from webgemma.storage.layout import Matrix, Piece
 
 WORKGROUP = 64  # invocations of a matvec workgroup
+MOST_TEAMS = 16  # of a workgroup
+ROWS = 4  # of a block, which a team computes
 
 
 def matvec(
@@ -19,17 +21,16 @@ def matvec(
     matrix: Matrix,
     piece: Piece,
     extra: dict[str, Any],
-    constants: dict[str, int] | None = None,
+    constants: dict[str, Size] | None = None,
     mode: str = "",
 ) -> Launch:
     """A matrix-vector kernel over one piece of a matrix."""
-    lanes = matvec_lanes(matrix.in_features)
     params = {
         "storage": matrix.storage.name,
         "planes": plane_words(matrix, piece),
         "k": matrix.in_features,
-        "lanes": lanes,
-        "teams": WORKGROUP // lanes,
+        "lanes": matvec_lanes(matrix.in_features),
+        "teams": matvec_teams(matrix.in_features),
         "norm": template != "matvec",
         **extra,
     }
@@ -52,7 +53,7 @@ def matmul(
     softcap: float = 0.0,
 ) -> None:
     """Append Y = X W^T for a chunk of tokens, one piece of W."""
-    n = piece.rows // 2 if mode == "geglu" else piece.rows
+    n = piece.rows // 2 if mode == "gated" else piece.rows
     params = {
         "storage": matrix.storage.name,
         "planes": plane_words(matrix, piece),
@@ -61,10 +62,11 @@ def matmul(
         "mode": mode,
         "y_stride": y_stride,
         "softcap": softcap,
+        "activation": d.config.activation,
     }
     name = f"matmul_{mode}.{matrix.storage.name}.{piece.rows}x{matrix.in_features}"
     launch = d.builder.kernel("matmul", name, params, {"Y_START": y_start})
-    tile = 32 if mode == "geglu" else 64
+    tile = 32 if mode == "gated" else 64
     dispatch = (-(-n // tile), "ceil_div(num_tokens, 32)", 1)
     bound: dict[str, Bound] = {
         "state": Range("state"),
@@ -94,6 +96,16 @@ def matvec_lanes(in_features: int) -> int:
     groups = in_features // 32
     most = 64 if groups >= 256 else 32
     return min(most, 1 << (groups.bit_length() - 1))
+
+
+def matvec_teams(in_features: int) -> int:
+    """Teams of a workgroup, each with a block of four rows."""
+    return min(WORKGROUP // matvec_lanes(in_features), MOST_TEAMS)
+
+
+def matvec_dispatch(rows: int, in_features: int) -> str:
+    """Workgroups of a matrix-vector kernel over `rows` rows, an expression of `matvec_blocks`."""
+    return f"ceil_div({-(-rows // ROWS)}, max({matvec_teams(in_features)}, matvec_blocks))"
 
 
 def plane_words(matrix: Matrix, piece: Piece) -> dict[str, int]:
