@@ -1,6 +1,7 @@
 """Times the matrix-vector kernel of every storage type beside numpy's float32 product.
 
     python bench/kernels.py [--rows 4096] [--columns 4096] [--variant subgroups] [--repeat 5]
+        [--types q4_0,q6_k]
 
 One run measures all, so that the ratios hold whatever the machine does otherwise: for every repeat
 each type and numpy once, then medians. A command buffer holds enough dispatches for about 50 ms.
@@ -9,6 +10,7 @@ each type and numpy once, then medians. A command buffer holds enough dispatches
 from __future__ import annotations
 
 import argparse
+import math
 import statistics
 import sys
 import time
@@ -21,11 +23,15 @@ import wgpu
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from tests.support.gpu import VARIANTS, device, padded
-from tests.support.weights import Weights, make_weights
-from webgemma.architectures.decoder.kernels import WORKGROUP, matvec_lanes
+from tests.support.weights import SOURCE_TYPES, Weights, make_weights
+from webgemma.architectures.decoder.kernels import matvec_dispatch, matvec_lanes, matvec_teams
+from webgemma.program.expr import evaluate
+from webgemma.program.spec import VARIANTS as SPEC_VARIANTS
 from webgemma.runtime.device import choose_adapter
 from webgemma.runtime.runner import DIRECTIVES
 from webgemma.shaders import parse_bindings, render
+from webgemma.sources.ggml_types import GGML_TYPES
+from webgemma.storage.layout import Matrix
 from webgemma.storage.registry import STORAGE_TYPES
 
 
@@ -37,16 +43,16 @@ class Timed:
         features = VARIANTS[variant]
         self.gpu = device(*features)
         rows, columns = weights.values.shape
-        lanes = matvec_lanes(columns)
         params = {
             **weights.params,
-            "lanes": lanes,
-            "teams": WORKGROUP // lanes,
+            "lanes": matvec_lanes(columns),
+            "teams": matvec_teams(columns),
             "norm": False,
-            "residual": False,
+            "mode": "store",
             "n": rows,
             "f16": "shader-f16" in features,
             "subgroups": "subgroups" in features,
+            "software": variant == "software",
         }
         wgsl = render("matvec", params)
         code = "".join(DIRECTIVES[feature] for feature in features) + wgsl
@@ -68,7 +74,8 @@ class Timed:
                 for i, b in enumerate(parse_bindings(wgsl))
             ],
         )
-        self.workgroups = -(-rows // (4 * WORKGROUP // lanes))
+        symbols = next(v.symbols for v in SPEC_VARIANTS if v.name == variant)
+        self.workgroups = evaluate(matvec_dispatch(rows, columns), symbols)
         self.count = 1
         self.count = max(1, round(0.05 / self.seconds()))
 
@@ -100,35 +107,48 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=4096)
     parser.add_argument("--columns", type=int, default=4096)
-    parser.add_argument("--variant", choices=VARIANTS, default="f32")
+    parser.add_argument("--variant", choices=VARIANTS, default="software")
     parser.add_argument("--repeat", type=int, default=5)
+    parser.add_argument("--types", default=",".join(STORAGE_TYPES), help="separated by commas")
     arguments = parser.parse_args()
     shape = (arguments.rows, arguments.columns)
     matrix = np.random.default_rng(0).standard_normal(shape, np.float32)
     x = np.ones(arguments.columns, np.float32)
-    kernels = {name: Timed(make_weights(name, *shape), arguments.variant) for name in STORAGE_TYPES}
+    made = {name: make_weights(name, *shape) for name in arguments.types.split(",")}
+    kernels = {name: Timed(weights, arguments.variant) for name, weights in made.items()}
     times: dict[str, list[float]] = {name: [] for name in ("numpy", *kernels)}
     for _ in range(arguments.repeat):
         times["numpy"].append(numpy_seconds(matrix, x))
         for name, kernel in kernels.items():
             times[name].append(kernel.seconds())
-    report(times, shape)
+    report(times, {name: weights.matrix for name, weights in made.items()}, shape)
 
 
-def report(times: dict[str, list[float]], shape: tuple[int, int]) -> None:
-    """Print one line per type."""
+def file_bits(name: str) -> float:
+    """Bits of a weight in a source file; MLC's types lie in files as in the site."""
+    ggml = {kind.name: kind.block_nbytes / kind.block_size * 8 for kind in GGML_TYPES.values()}
+    return ggml.get(SOURCE_TYPES.get(name, ""), STORAGE_TYPES[name].bits_per_weight)
+
+
+def report(
+    times: dict[str, list[float]], matrices: dict[str, Matrix], shape: tuple[int, int]
+) -> None:
+    """Print one line per type; x q4_0 is how much longer a weight takes than one of Q4_0."""
     info: Any = choose_adapter().info
     print(f"{info['device']} ({info['backend_type']}), {shape[0]} x {shape[1]}, medians")
     base = statistics.median(times["numpy"])
-    print(f"{'type':10} {'bits':>6} {'ms':>8} {'weights/ns':>11} {'GB/s':>7} {'x numpy':>8}")
+    q4_0 = statistics.median(times["q4_0"]) if "q4_0" in times else math.nan
+    header = ("file bits", "site bits", "ms", "weights/ns", "GB/s", "x numpy", "x q4_0")
+    print(f"{'type':10}" + "".join(f"{title:>11}" for title in header))
+    num_weights = shape[0] * shape[1]
     for name, values in times.items():
-        bits = 32.0 if name == "numpy" else STORAGE_TYPES[name].bits_per_weight
         median = statistics.median(values)
-        weights = shape[0] * shape[1] / median / 1e9
-        print(
-            f"{name:10} {bits:6.3f} {median * 1e3:8.2f} {weights:11.2f} {weights * bits / 8:7.2f} "
-            f"{base / median:8.2f}"
-        )
+        in_file, nbytes = 32.0, 4 * num_weights
+        if name in matrices:
+            in_file, nbytes = file_bits(name), matrices[name].nbytes
+        row = (in_file, 8 * nbytes / num_weights, median * 1e3, num_weights / median / 1e9)
+        row += (nbytes / median / 1e9, base / median, median / q4_0)
+        print(f"{name:10}" + "".join(f"{value:11.3f}" for value in row))
 
 
 if __name__ == "__main__":

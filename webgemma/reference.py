@@ -5,6 +5,8 @@ Weights come decoded, as float [N, K]; every function computes in float64 and re
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -44,10 +46,21 @@ def gelu(x: Floats) -> Float64:
     return activated
 
 
-def gate_up(w: Floats, x: Floats, gain: Floats, eps: float) -> Float64:
-    """GeGLU of normed rows: w [2 N, K] gate then up, x [..., K] -> [..., N]."""
+def silu(x: Floats) -> Float64:
+    """SiLU: x times its sigmoid."""
+    x64 = x.astype(np.float64)
+    activated: Float64 = x64 * 0.5 * (1 + np.tanh(x64 / 2))  # the sigmoid, without overflow
+    return activated
+
+
+ACTIVATIONS: Mapping[str, Callable[[Floats], Float64]] = {"gelu_tanh": gelu, "silu": silu}
+"""The words of activation.wgsl.jinja -> what they do."""
+
+
+def gate_up(w: Floats, x: Floats, gain: Floats, eps: float, activation: str) -> Float64:
+    """The gated unit of normed rows: w [2 N, K] gate then up, x [..., K] -> [..., N]."""
     gate, up = np.split(rms_norm(x, gain, eps) @ w.astype(np.float64).T, 2, axis=-1)
-    return gelu(gate) * up
+    return ACTIVATIONS[activation](gate) * up
 
 
 def softcap(x: Floats, cap: float) -> Float64:

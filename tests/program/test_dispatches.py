@@ -30,15 +30,19 @@ def test_every_mix_of_q_k_v(family):
 @pytest.mark.parametrize("family", MOST)
 @pytest.mark.parametrize("rest", TYPES)
 def test_other_mixes(family, rest):
-    for gate_up, down, output in product(TYPES, repeat=3):
+    for gate, up, down, output in product(TYPES, repeat=4):
         types = {
-            "ffn_gate": gate_up,
-            "ffn_up": gate_up,
+            "ffn_gate": gate,
+            "ffn_up": up,
             "ffn_down": down,
             "attn_output": output,
             "token_embd": rest,
         }
         assert dispatches(family, types, default=rest) <= MOST[family]
+
+
+def test_gate_and_up_of_different_types_cost_one_more():
+    assert dispatches("gemma", {"ffn_up": "Q6_K"}) == dispatches("gemma", {}) + 1
 
 
 def test_as_designed():

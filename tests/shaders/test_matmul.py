@@ -5,23 +5,39 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from tests.support.cases import FEW, rotate, spread
 from tests.support.errors import check_nmse, check_rows
-from tests.support.gpu import VARIANTS, run_kernel, state
+from tests.support.gpu import run_kernel, state
 from tests.support.weights import make_weights
 from webgemma import reference
-from webgemma.storage.registry import STORAGE_TYPES
+from webgemma.shaders import render
 
 pytestmark = pytest.mark.gpu
 
+GATED = [f"{mode}.{name}" for mode in ("gated", "times_gate") for name in reference.ACTIVATIONS]
 SHAPES = [(7, 37, 256), (33, 130, 768), (1, 65, 512)]  # tokens, rows, columns
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
-@pytest.mark.parametrize("storage", STORAGE_TYPES)
-@pytest.mark.parametrize(("m", "n", "k"), SHAPES)
-@pytest.mark.parametrize("mode", ["store", "add", "logits", "geglu"])
+@pytest.mark.parametrize("storage", FEW)
+def test_no_other_variant_changes_its_text(storage):
+    w = make_weights(storage, 64, 256)
+    params = {**w.params, "n": 64, "mode": "store", "y_stride": 64, "softcap": 0.0, "f16": False}
+    texts = {
+        render("matmul", {**params, "subgroups": subgroups, "software": software})
+        for subgroups in (False, True)
+        for software in (False, True)
+    }
+    assert len(texts) == 1
+
+
+@pytest.mark.parametrize("variant", ["f32", "f16"])
+@pytest.mark.parametrize(
+    ("storage", "m", "n", "k", "mode"),
+    spread([*rotate(["store", "add", "logits", *GATED], SHAPES), *rotate(["store"], SHAPES)]),
+)
 def test_matmul(storage, variant, m, n, k, mode):
-    rows = 2 * n if mode == "geglu" else n
+    mode, _, activation = mode.partition(".")
+    rows = 2 * n if mode == "gated" else n
     w = make_weights(storage, rows, k)
     rng = np.random.default_rng(4)
     x = rng.standard_normal((m, k)).astype(np.float32)
@@ -29,9 +45,16 @@ def test_matmul(storage, variant, m, n, k, mode):
     cap = 3.0
     got = run_kernel(
         "matmul",
-        {**w.params, "n": n, "mode": mode, "y_stride": n + 5, "softcap": cap},
+        {
+            **w.params,
+            "n": n,
+            "mode": mode,
+            "y_stride": n + 5,
+            "softcap": cap,
+            "activation": activation,
+        },
         {"state": state(num_tokens=m), "w": w.words, "x": x, "y": before},
-        (-(-n // (32 if mode == "geglu" else 64)), -(-m // 32), 1),
+        (-(-n // (32 if mode == "gated" else 64)), -(-m // 32), 1),
         variant=variant,
         constants={"Y_START": 2},
     )["y"]
@@ -45,6 +68,9 @@ def test_matmul(storage, variant, m, n, k, mode):
         check_nmse(got, before[:, 2 : 2 + n] + product, variant)
     elif mode == "logits":
         check_nmse(got, reference.softcap(product, cap), variant)
-    else:
+    elif mode == "gated":
         gate, up = np.split(product, 2, axis=-1)
-        check_nmse(got, reference.gelu(gate) * up, variant)
+        check_nmse(got, reference.ACTIVATIONS[activation](gate) * up, variant)
+    else:
+        gate = reference.ACTIVATIONS[activation](before[:, 2 : 2 + n])
+        check_nmse(got, gate * product, variant)

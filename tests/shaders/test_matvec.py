@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from tests.support.cases import rotate, spread
 from tests.support.errors import check_nmse, check_rows
 from tests.support.gpu import VARIANTS, run_kernel
 from tests.support.weights import make_weights
 from webgemma import reference
-from webgemma.storage.registry import STORAGE_TYPES
 
 pytestmark = pytest.mark.gpu
 
@@ -28,25 +28,26 @@ def matvec_params(weights, lanes: int, teams: int, *, norm: bool, **extra):
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-@pytest.mark.parametrize("storage", STORAGE_TYPES)
-@pytest.mark.parametrize(("n", "k", "lanes", "teams"), SHAPES)
-@pytest.mark.parametrize("residual", [False, True])
-def test_matvec(storage, variant, n, k, lanes, teams, residual):
+@pytest.mark.parametrize(
+    ("storage", "n", "k", "lanes", "teams", "mode"),
+    spread([*rotate(["store"], SHAPES), *rotate(["add"], SHAPES[:1])]),
+)
+def test_matvec(storage, variant, n, k, lanes, teams, mode):
     w = make_weights(storage, n, k)
     x = column_vector(k)
     before = column_vector(n + 3, 2)
     got = run_kernel(
         "matvec",
-        matvec_params(w, lanes, teams, norm=False, n=n, residual=residual),
+        matvec_params(w, lanes, teams, norm=False, n=n, mode=mode),
         {"w": w.words, "x": x, "y": before},
         (-(-n // (4 * teams)), 1, 1),
         variant=variant,
         constants={"Y_START": 2},
     )["y"]
     expected = reference.matvec(w.values, x)
-    added = got[2 : 2 + n] - before[2 : 2 + n].astype(np.float64) * residual
+    added = got[2 : 2 + n] - before[2 : 2 + n].astype(np.float64) * (mode == "add")
     np.testing.assert_array_equal(got[[0, 1, -1]], before[[0, 1, -1]])
-    if not residual:
+    if mode == "store":
         check_nmse(added, expected, "f32")
         check_rows(added, expected, w.values, x, "f32")
     else:
@@ -54,26 +55,57 @@ def test_matvec(storage, variant, n, k, lanes, teams, residual):
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-@pytest.mark.parametrize("storage", STORAGE_TYPES)
-@pytest.mark.parametrize(("n", "k", "lanes", "teams"), SHAPES)
-def test_gate_up(storage, variant, n, k, lanes, teams):
+@pytest.mark.parametrize(
+    ("storage", "n", "k", "lanes", "teams", "mode"),
+    spread(rotate(["store", *reference.ACTIVATIONS], SHAPES)),
+)
+def test_matvec_of_normed(storage, variant, n, k, lanes, teams, mode):
+    """Gate and up of different types: the one is stored, the other multiplies it, activated."""
+    w = make_weights(storage, n, k)
+    x, gain, before = column_vector(k) * 30, column_vector(k, 3), column_vector(n + 3, 2) * 4
+    got = run_kernel(
+        "matvec",
+        matvec_params(
+            w, lanes, teams, norm=True, n=n, activation=mode,
+            mode="store" if mode == "store" else "times_gate",
+        ),
+        {"w": w.words, "x": x, "gain": gain, "y": before},
+        (-(-n // (4 * teams)), 1, 1),
+        variant=variant,
+        constants={"Y_START": 2},
+    )["y"]  # fmt: skip
+    np.testing.assert_array_equal(got[[0, 1, -1]], before[[0, 1, -1]])
+    expected = reference.matvec(w.values, reference.rms_norm(x, gain, EPS))
+    if mode != "store":
+        expected *= reference.ACTIVATIONS[mode](before[2 : 2 + n])
+    check_nmse(got[2 : 2 + n], expected, "f32")
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize(
+    ("storage", "n", "k", "lanes", "teams", "activation"),
+    spread(rotate(list(reference.ACTIVATIONS), SHAPES)),
+)
+def test_gate_up(storage, variant, n, k, lanes, teams, activation):
     w = make_weights(storage, 2 * n, k)
     x, gain = column_vector(k) * 30, column_vector(k, 3)
     got = run_kernel(
         "gate_up",
-        matvec_params(w, lanes, teams, norm=True, n=n),
+        matvec_params(w, lanes, teams, norm=True, n=n, activation=activation),
         {"w": w.words, "x": x, "gain": gain, "h": np.zeros(n, np.float32)},
         (-(-n // (2 * teams)), 1, 1),
         variant=variant,
     )["h"]
-    check_nmse(got, reference.gate_up(w.values, x, gain, EPS), "f32")
+    check_nmse(got, reference.gate_up(w.values, x, gain, EPS, activation), "f32")
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-@pytest.mark.parametrize("storage", STORAGE_TYPES)
-@pytest.mark.parametrize("parts", [(4, 2, 2), (3, 1, 0), (0, 0, 1), (2, 0, 0)])
-def test_qkv_rope(storage, variant, parts):
-    q_heads, k_heads, v_heads = parts
+@pytest.mark.parametrize(
+    ("storage", "q_heads", "k_heads", "v_heads"),
+    spread([(4, 2, 2), (3, 1, 0), (0, 0, 1), (2, 0, 0)]),
+)
+def test_qkv_rope(storage, variant, q_heads, k_heads, v_heads):
+    parts = (q_heads, k_heads, v_heads)
     head_dim, k, position = 20, 768, 5
     w = make_weights(storage, sum(parts) * head_dim, k)
     x, gain = column_vector(k) * 10, column_vector(k, 3)
