@@ -63,7 +63,10 @@ LAYERS: tuple[Mapping[str, str], ...] = (
         "webgemma.doctor": "says what the machine can run",
     },
     {"webgemma.pack": "streams a checkpoint's tensors into shards"},
-    {"webgemma.build": "the pipeline: the one place that sees every stage"},
+    {
+        "webgemma.build": "the pipeline: the one place that sees every stage",
+        "webgemma.mlc": "the other pipeline: writes MLC folders",
+    },
     {
         "webgemma.demo": "builds the built-in model",
         "webgemma.evaluate": "scores sites on a text, beside a reference that it may build",
@@ -93,6 +96,7 @@ THIRD_PARTY = {
         "webgemma.build",
         "webgemma.checkpoint",
         "webgemma.evaluate",
+        "webgemma.mlc",
         "webgemma.pack",
         "webgemma.reference",
         "webgemma.runtime",

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from io import BufferedWriter
@@ -28,7 +27,7 @@ from typing import TYPE_CHECKING, Any, Self
 from webgemma.errors import ConfigError, FormatError
 from webgemma.hosts import check_host, find_host
 from webgemma.layout import INDEX, MANIFEST, SITE_VERSION, check_model_id, check_relative_path
-from webgemma.staging import Staging, cannot_write
+from webgemma.staging import Staging, cannot_write, check_room
 from webgemma.web import WEB_PARTS, copy_web, headers_file
 
 if TYPE_CHECKING:
@@ -81,7 +80,7 @@ class SiteWriter:
         self._staging: Staging | None = None
         find_host(host)
         check_may_write(self.path, force=force)
-        _check_room(self.path, expected_nbytes + SPARE_NBYTES)
+        check_room(self.path, expected_nbytes + SPARE_NBYTES)
 
     def __enter__(self) -> Self:
         staging = self._staging = Staging(self.path)
@@ -302,14 +301,3 @@ def _is_site(path: Path) -> bool:
         and index.get("version") == SITE_VERSION
         and isinstance(index.get("models"), list)
     )
-
-
-def _check_room(path: Path, needed: int) -> None:
-    """Check that the disk below `path` has room for `needed` bytes."""
-    folder = next(parent for parent in (path, *path.parents) if parent.exists())
-    free = shutil.disk_usage(folder).free
-    if free < needed:
-        raise ConfigError(
-            f"{path}: got {free:,} bytes free on the disk, expected at least {needed:,}. "
-            "Free space or choose another folder with -o."
-        )

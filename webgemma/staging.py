@@ -101,6 +101,21 @@ def cannot_write(path: Path, error: OSError) -> ConfigError:
     )
 
 
+def check_room(path: Path, needed: int) -> None:
+    """Check that the disk below `path` has room for `needed` bytes.
+
+    Raises:
+        ConfigError: it has not.
+    """
+    folder = next(parent for parent in (path, *path.parents) if parent.exists())
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise ConfigError(
+            f"{path}: got {free:,} bytes free on the disk, expected at least {needed:,}. "
+            "Free space or choose another folder with -o."
+        )
+
+
 def _sibling(final: Path, kind: str) -> Path:
     return final.parent / f".{final.name}.webgemma-{kind}-{os.getpid()}"
 

@@ -162,6 +162,7 @@ def test_a_template_in_the_tokenizer_s_configuration_comes_first(folder: Path) -
         {"add_role_after_system_message": False},
         {"seps": ["a", "b", "c"]},
         {"roles": {"user": 5}},
+        {"roles": {"user": "", "assistant": ""}},
         {"role_templates": {"user": "<<{user_message}>>"}},
         {"system_template": "no place"},
     ],

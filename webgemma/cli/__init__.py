@@ -16,6 +16,8 @@ import typer
 
 from webgemma.cli.build import EXAMPLES as BUILD_EXAMPLES
 from webgemma.cli.build import build
+from webgemma.cli.convert import EXAMPLES as CONVERT_EXAMPLES
+from webgemma.cli.convert import convert
 from webgemma.cli.doctor import EXAMPLES as DOCTOR_EXAMPLES
 from webgemma.cli.doctor import doctor
 from webgemma.cli.evaluate import EXAMPLES as EVAL_EXAMPLES
@@ -56,6 +58,7 @@ app.command(epilog=SERVE_EXAMPLES)(serve)
 app.command(epilog=DEMO_EXAMPLES)(demo)
 app.command(epilog=RUN_EXAMPLES)(run)
 app.command("eval", epilog=EVAL_EXAMPLES)(evaluate)
+app.command(epilog=CONVERT_EXAMPLES)(convert)
 app.command(epilog=INSPECT_EXAMPLES)(inspect)
 app.command(epilog=DOCTOR_EXAMPLES)(doctor)
 

@@ -58,6 +58,8 @@ def _turns(conversation: dict[str, Any]) -> tuple[tuple[str, str], tuple[str, st
     if len(seps) not in (1, 2) or not all(isinstance(text, str) for text in texts):
         return None
     user, assistant = (str(roles[role]) for role in ("user", "assistant"))
+    if not user + assistant:
+        return None  # "LM", plain text
     return (user + content, seps[0]), (assistant + content, seps[-1]), assistant + empty
 
 

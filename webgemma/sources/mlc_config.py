@@ -44,7 +44,7 @@ RENAMED = {
     "context_window_size": "max_position_embeddings",
     "sliding_window_size": "sliding_window",
 }
-"""MLC's name -> Hugging Face's; 0 and -1 stand for nothing."""
+"""MLC's name -> Hugging Face's, which goes first if it is there; 0 and -1 stand for nothing."""
 MLC_ONLY = {
     "disaggregation", "is_text_model", "kwargs", "max_batch_size", "pipeline_parallel_stages",
     "prefill_chunk_size", "tensor_parallel_shards", "text_config", "attention_sink_size",
@@ -87,7 +87,9 @@ def hugging_face_config(path: Path, config: dict[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for part in (_object(path, model, "kwargs"), model, _object(path, text, "kwargs"), text):
         found |= {key: value for key, value in part.items() if not _is_nothing(key, value)}
-    numbers = {RENAMED.get(key, key): value for key, value in found.items() if key not in MLC_ONLY}
+    known = {key: value for key, value in found.items() if key not in MLC_ONLY}
+    renamed = {RENAMED[key]: value for key, value in known.items() if key in RENAMED}
+    numbers = renamed | {key: value for key, value in known.items() if key not in RENAMED}
     if "vocab_size" in config:
         numbers.setdefault("vocab_size", config["vocab_size"])
     model_type = config.get("model_type")
