@@ -82,15 +82,17 @@ class MlcGroup:
 
     def quantize(self, weights: NDArray[np.float32]) -> Planes:
         """Quantize float32 [n, K]; a group of zeros gets scale 0 and zero codes (MLC's is NaN)."""
-        dtype = np.dtype(self.model_dtype)
         n, in_features = weights.shape
         padding = self.num_groups(in_features) * self.group_size - in_features
-        groups = np.pad(weights.astype(dtype), ((0, 0), (0, padding)))
+        groups = self._rounded(np.pad(weights, ((0, 0), (0, padding))))
         groups = groups.reshape(n, -1, self.group_size)
-        scale = np.abs(groups).max(axis=-1) / dtype.type(self.zero)
-        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            ratio = np.where(scale[..., None] == 0, dtype.type(0), groups / scale[..., None])
-        codes = np.clip(np.rint(ratio + dtype.type(self.zero)), 0, 2 * self.zero).astype(np.uint8)
+        zero = np.float32(self.zero)
+        largest: NDArray[np.float32] = np.abs(groups).max(axis=-1)
+        scale = self._rounded(largest / zero)
+        divisor = np.where(scale == 0, np.float32(np.inf), scale)[..., None]
+        with np.errstate(invalid="ignore"):  # infinities are the caller's to find
+            levels = self._rounded(self._rounded(groups / divisor) + zero)
+            codes = np.clip(np.rint(levels), 0, 2 * zero).astype(np.uint8)
         codes = codes.reshape(n, -1)
         codes[:, in_features:] = 0
         return (self._pack(codes), self.scale_bytes(scale))
@@ -104,11 +106,21 @@ class MlcGroup:
         codes = self.unpack(planes[0]).astype(np.float32) - np.float32(self.zero)
         return (np.repeat(scale, self.group_size, axis=1) * codes)[:, :in_features]
 
-    def scale_bytes(self, scale: NDArray[np.generic]) -> NDArray[np.uint8]:
-        """Scales [n, G] of `model_dtype` as they are stored."""
+    def scale_bytes(self, scale: NDArray[np.float32]) -> NDArray[np.uint8]:
+        """Scales [n, G], which `model_dtype` holds exactly, as they are stored."""
         if self.scale_dtype == "bfloat16":
-            return as_bytes(f32_to_bf16(scale.astype(np.float32)))
-        return as_bytes(scale)
+            return as_bytes(f32_to_bf16(scale))
+        return as_bytes(scale.astype(self.scale_dtype))
+
+    def _rounded(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Values as `model_dtype` holds them.
+
+        numpy computes in half precision by rounding each result of float32 so, but slower.
+        """
+        if self.model_dtype == "float32":
+            return values
+        with np.errstate(over="ignore"):
+            return values.astype(self.model_dtype).astype(np.float32)
 
     def unpack(self, plane: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Words as bytes [n, row_nbytes] -> codes [n, G * group_size]."""
