@@ -88,7 +88,7 @@ class MlcGroup:
         groups = groups.reshape(n, -1, self.group_size)
         zero = np.float32(self.zero)
         largest: NDArray[np.float32] = np.abs(groups).max(axis=-1)
-        scale = self._rounded(largest / zero)
+        scale = self._rounded(np.divide(largest, zero, dtype=np.float32))
         divisor = np.where(scale == 0, np.float32(np.inf), scale)[..., None]
         with np.errstate(invalid="ignore"):  # infinities are the caller's to find
             levels = self._rounded(self._rounded(groups / divisor) + zero)
