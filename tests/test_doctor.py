@@ -4,24 +4,38 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from webgemma.doctor import best_variant
+from webgemma.runtime.device import NATIVE_FEATURES
+
+
+@dataclass
+class FakeAdapter:
+    features: set[str]
+    info: dict[str, str]
 
 
 @pytest.mark.parametrize(
-    ("features", "variant"),
+    ("kind", "features", "variant"),
     [
-        (set(), "f32"),
-        ({"subgroups"}, "subgroups"),
-        ({"shader-f16"}, "f16"),
-        ({"shader-f16", "subgroups"}, "f16+subgroups"),
+        ("DiscreteGPU", set(), "f32"),
+        ("DiscreteGPU", {"subgroups"}, "subgroups"),
+        ("IntegratedGPU", {"shader-f16"}, "f16"),
+        ("IntegratedGPU", {"shader-f16", "subgroups"}, "f16+subgroups"),
+        ("CPU", {"shader-f16", "subgroups"}, "software"),
+        ("CPU", {"shader-f16"}, "f16"),
+        ("CPU", set(), "f32"),
     ],
 )
-def test_the_variant_is_the_best_that_the_features_allow(features: set[str], variant: str) -> None:
-    assert best_variant(features) == variant
+def test_the_variant_is_the_best_for_the_adapter(
+    kind: str, features: set[str], variant: str
+) -> None:
+    native = {NATIVE_FEATURES[feature] for feature in features}
+    assert best_variant(FakeAdapter(native, {"adapter_type": kind})) == variant
 
 
 def doctor(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:

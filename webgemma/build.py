@@ -6,14 +6,14 @@ import hashlib
 import re
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from webgemma.architectures import lower
 from webgemma.architectures.lowered import Lowered
-from webgemma.architectures.weights import MatrixSource
+from webgemma.architectures.weights import MatrixSource, Quantization
 from webgemma.chat import chat_data
 from webgemma.checkpoint import Checkpoint
 from webgemma.errors import ConfigError, FormatError
@@ -22,7 +22,7 @@ from webgemma.program.check import check, summarize
 from webgemma.progress import Progress, no_progress
 from webgemma.site import ModelWriter, SiteWriter
 from webgemma.sources import open_checkpoint
-from webgemma.storage.registry import check_quantization
+from webgemma.storage.quantize import KEEP, check_quantization
 from webgemma.storage.shards import ShardWriter
 from webgemma.tokenizer import Tokenizer, make_tokenizer_json, special_tokens
 from webgemma.version import __version__
@@ -49,13 +49,15 @@ class SiteReport:
     """Storage type -> bytes."""
     program: dict[str, Any]
     """What the checker counted: dispatches per layer, the largest binding, ..."""
+    warnings: list[str]
+    """What the user should know of this build, a sentence or two each."""
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
     """How a model is to be built; the arguments of `build_site`."""
 
-    quantization: str
+    quantization: Quantization
     model_id: str | None
     name: str | None
     chat_template: str | None
@@ -67,7 +69,8 @@ def build_site(
     source: str | Path,
     out: str | Path,
     *,
-    quantization: str = "keep",
+    quantization: str = KEEP,
+    embedding_quantization: str | None = None,
     model_id: str | None = None,
     name: str | None = None,
     chat_template: str | None = None,
@@ -79,9 +82,12 @@ def build_site(
     """Package a checkpoint as a static site that runs it in the browser.
 
     Args:
-        source: A .gguf file or a Hugging Face folder.
+        source: A .gguf file, a Hugging Face folder or an MLC folder.
         out: The site's folder; it appears complete, or not at all.
-        quantization: "keep" the source's own codes, or a type to make from floats (q4f16_1, ...).
+        quantization: "keep" the source's own codes, or make all matrices of one type
+            (storage.quantize.QUANTIZERS).
+        embedding_quantization: The same for the embedding and an output matrix of its own; as
+            `quantization` by default.
         model_id: The model's folder in the site; made from its name by default.
         name: What people call it.
         chat_template: "gemma", "none" or a jinja file, in place of the source's own template.
@@ -94,10 +100,10 @@ def build_site(
         WebGemmaError: something is wrong with the source, the request or the disk.
     """
     started = time.perf_counter()
-    check_quantization(quantization)
-    options = Options(quantization, model_id, name, chat_template, context_window_size, progress)
+    asked = ask_quantization(quantization, embedding_quantization)
+    options = Options(asked, model_id, name, chat_template, context_window_size, progress)
     checkpoint = read_checkpoint(Path(source), progress)
-    lowered = lower(checkpoint, quantization=quantization)
+    lowered = lower(checkpoint, quantization=asked)
     program = summarize(check(lowered.program, lowered.shaders))
     nbytes = sum(s.matrix.nbytes for s in matrices(lowered))
     with SiteWriter(out, force=force, host=host, expected_nbytes=nbytes) as site:
@@ -116,7 +122,32 @@ def build_site(
         duration_s=time.perf_counter() - started,
         storage=storage_nbytes(lowered),
         program=program,
+        warnings=warnings(lowered),
     )
+
+
+def ask_quantization(layers: str, embedding: str | None) -> Quantization:
+    """The storage types asked for.
+
+    Raises:
+        ConfigError: one is neither "keep" nor a type that can be made.
+    """
+    check_quantization("--quantization", layers)
+    if embedding is not None:
+        check_quantization("--embedding-quantization", embedding)
+    return Quantization(layers, layers if embedding is None else embedding)
+
+
+def warnings(lowered: Lowered) -> list[str]:
+    """What the user should know of a build."""
+    if not lowered.requantized:
+        return []
+    counts = ", ".join(f"{count} of {kind}" for kind, count in lowered.requantized.items())
+    return [
+        f"{sum(lowered.requantized.values())} tensors were quantized already ({counts}): "
+        "quantizing them again adds to their error. Build from F16 or BF16 weights, or keep "
+        "the file's own types."
+    ]
 
 
 def read_checkpoint(source: Path, progress: Progress) -> Checkpoint:
@@ -153,7 +184,7 @@ def write_model(
     manifest = describe(checkpoint, lowered, tokenizer, report, options)
     options.progress("reading", head_nbytes(checkpoint), head_nbytes(checkpoint))
     model = site.model(manifest["id"], name=manifest["name"])
-    manifest["source"]["sha256"] = hash_files(checkpoint.files, options.progress)
+    manifest["source"]["sha256"] = hash_files(checkpoint, options.progress)
     manifest["weights"] = write_weights(model, lowered, options.progress)
     model.add_json("program.json", lowered.program.to_json())
     for file, text in sorted(lowered.shaders.items()):
@@ -263,18 +294,31 @@ def check_vocabulary(checkpoint: Checkpoint, tokens: int, rows: int) -> None:
         raise FormatError(msg)
 
 
-def hash_files(files: Sequence[Path], progress: Progress) -> dict[str, str]:
-    """SHA-256 of every source file, by name."""
-    total = sum(path.stat().st_size for path in files)
+def hash_files(checkpoint: Checkpoint, progress: Progress) -> dict[str, str]:
+    """SHA-256 of every source file, by name.
+
+    Raises:
+        FormatError: a file is not the one whose MD5 the source lists.
+    """
+    total = sum(path.stat().st_size for path in checkpoint.files)
     done = 0
     hashes = {}
-    for path in files:
-        digest = hashlib.sha256()
+    for path in checkpoint.files:
+        digest, md5 = hashlib.sha256(), hashlib.md5(usedforsecurity=False)
+        listed = checkpoint.md5.get(path.name)
         with path.open("rb") as file:
             while chunk := file.read(HASH_CHUNK_NBYTES):
                 digest.update(chunk)
+                if listed is not None:
+                    md5.update(chunk)
                 done += len(chunk)
                 progress("hashing", done, total)
+        if listed not in (None, md5.hexdigest()):
+            msg = (
+                f"{path}: got a file with MD5 {md5.hexdigest()}, expected {listed} as listed "
+                "beside it. The file is damaged; fetch it again."
+            )
+            raise FormatError(msg)
         hashes[path.name] = digest.hexdigest()
     return hashes
 

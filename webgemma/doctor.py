@@ -14,7 +14,13 @@ import wgpu
 
 from webgemma.errors import GpuError
 from webgemma.program.spec import VARIANTS
-from webgemma.runtime.device import BROWSER_LIMITS, adapter_features, choose_adapter
+from webgemma.runtime.device import (
+    BROWSER_LIMITS,
+    adapter_features,
+    choose_adapter,
+    is_software,
+)
+from webgemma.runtime.runner import choose_variant
 from webgemma.table import format_table
 from webgemma.version import __version__
 
@@ -74,13 +80,14 @@ def examine() -> DoctorReport:
         short = _short_limits(chosen.limits)
         if short:
             problem = f"the adapter is below WebGPU's default limits: {', '.join(short)}."
-    variant = best_variant(adapter_features(chosen)) if chosen is not None and not problem else None
+    variant = best_variant(chosen) if chosen and not problem else None
     return DoctorReport(__version__, reports, variant, problem, find_browser())
 
 
-def best_variant(features: set[str]) -> str:
-    """Return the name of the first variant that an adapter with these features runs."""
-    return next(v.name for v in VARIANTS if set(v.requires) <= features)
+def best_variant(adapter: Any) -> str:
+    """Return the name of the variant that a session would choose on this adapter."""
+    features = adapter_features(adapter)
+    return choose_variant(VARIANTS, features, software=is_software(adapter)).name
 
 
 def find_browser() -> str | None:

@@ -11,7 +11,8 @@ from webgemma.architectures.weights import FLOATS, MatrixSource, Rows, VectorSou
 from webgemma.errors import FormatError
 from webgemma.storage.floats import floats_to_f32
 from webgemma.storage.layout import plan_records
-from webgemma.storage.mlc import MlcGroup
+from webgemma.storage.quantize import quantize
+from webgemma.storage.registry import storage_for
 from webgemma.storage.shards import ShardWriter
 from webgemma.storage.types import Planes, as_bytes
 
@@ -85,13 +86,15 @@ def _encode_part(source: MatrixSource, rows: Rows, advance: Advance) -> Iterator
     tensor = rows.tensor
     row_nbytes = tensor.nbytes // tensor.shape[0]
     step = max(1, CHUNK_NBYTES // row_nbytes)
-    storage = source.matrix.storage
+    storage, in_features = source.matrix.storage, source.matrix.in_features
+    kept = storage_for(tensor.where, tensor.type)
     for start in range(rows.start, rows.stop, step):
         raw = tensor.read_rows(start, min(start + step, rows.stop))
-        if isinstance(storage, MlcGroup) and tensor.type in FLOATS:
-            yield storage.quantize(to_floats(tensor.type, raw))
-        else:
-            yield tuple(plane.copy() for plane in storage.encode(raw, source.matrix.in_features))
+        planes = kept.encode(raw, in_features)
+        if kept != storage:
+            floats = kept.decode(planes, in_features)
+            planes = quantize(storage.name, floats, f"{tensor.where}, rows from {start}")
+        yield tuple(plane.copy() for plane in planes)
         advance(raw.nbytes)
 
 

@@ -1,4 +1,4 @@
-"""Chromium's own compiler takes every shader of the f32 and subgroups variants."""
+"""Chromium's own compiler takes every shader of the f32, subgroups and software variants."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_every_shader_compiles(pebble, open_page, fixtures):
     texts = {}
     for program, shaders in all_programs(fixtures):
         for kernel in program.kernels.values():
-            for variant in ("f32", "subgroups"):
+            for variant in ("f32", "subgroups", "software"):
                 shader = kernel.shaders[variant]
                 directive = "enable subgroups;\n" if shader.requires else ""
                 texts[directive + shaders[shader.file]] = shader.file

@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from tests.support.cases import spread
 from tests.support.gpu import VARIANTS, run_kernel, state
 from tests.support.weights import make_weights
 from webgemma import reference
 from webgemma.program.spec import STATE_WORDS
-from webgemma.storage.registry import STORAGE_TYPES
+from webgemma.program.spec import VARIANTS as PROGRAM
 
 pytestmark = pytest.mark.gpu
 EPS = 1e-6
@@ -19,7 +20,8 @@ LANES, TEAMS = 8, 4
 
 def pick(pieces, x, words, *, cap=0.0, variant="f32", ring=8):
     """Run head over the pieces (two launches) and pick_token; returns (best, state, generated)."""
-    groups = [-(-piece.matrix.rows // (4 * TEAMS)) for piece in pieces]
+    blocks = max(TEAMS, next(v for v in PROGRAM if v.name == variant).symbols["matvec_blocks"])
+    groups = [-(-piece.matrix.rows // (4 * blocks)) for piece in pieces]
     best = np.zeros((sum(groups), 2), np.uint32)
     gain = np.linspace(0.5, 1.5, K, dtype=np.float32)
     row = 0
@@ -39,17 +41,18 @@ def pick(pieces, x, words, *, cap=0.0, variant="f32", ring=8):
         row += piece.matrix.rows
     out = run_kernel(
         "pick_token",
-        {"num_best": len(best), "ring": ring},
+        {"ring": ring},
         {"best": best, "state": words, "generated": np.zeros(ring, np.uint32)},
         (1, 1, 1),
         variant=variant,
+        constants={"NUM_BEST": len(best)},
     )
     return best, out["state"], out["generated"], gain
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
-@pytest.mark.parametrize("storage", STORAGE_TYPES)
-@pytest.mark.parametrize("temperature", [0.0, 0.7])
+@pytest.mark.parametrize(
+    ("variant", "storage", "temperature"), spread(list(VARIANTS), [(0.0,), (0.7,)])
+)
 def test_head(storage, variant, temperature):
     pieces = [make_weights(storage, 130, K, 1), make_weights(storage, 67, K, 2)]
     w = np.concatenate([piece.values for piece in pieces])

@@ -11,7 +11,7 @@ from webgemma import reference
 from webgemma.resources import data_folder
 
 SHADERS = sorted(data_folder("shaders").glob("*.wgsl.jinja"))
-KERNELS = [path for path in SHADERS if "@compute" in path.read_text(encoding="utf-8")]
+KERNELS = [path for path in SHADERS if "@group(0)" in path.read_text(encoding="utf-8")]
 FIELDS = ("inputs", "outputs", "params", "dispatch", "requires", "checked")
 
 

@@ -30,10 +30,12 @@ def test_no_other_variant_changes_its_text(storage):
     assert len(texts) == 1
 
 
-@pytest.mark.parametrize("variant", ["f32", "f16"])
 @pytest.mark.parametrize(
-    ("storage", "m", "n", "k", "mode"),
-    spread([*rotate(["store", "add", "logits", *GATED], SHAPES), *rotate(["store"], SHAPES)]),
+    ("variant", "storage", "m", "n", "k", "mode"),
+    spread(
+        ["f32", "f16"],
+        [*rotate(["store", "add", "logits", *GATED], SHAPES), *rotate(["store"], SHAPES)],
+    ),
 )
 def test_matmul(storage, variant, m, n, k, mode):
     mode, _, activation = mode.partition(".")

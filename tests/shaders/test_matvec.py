@@ -27,10 +27,9 @@ def matvec_params(weights, lanes: int, teams: int, *, norm: bool, **extra):
     return {**weights.params, "lanes": lanes, "teams": teams, "norm": norm, "eps": EPS, **extra}
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize(
-    ("storage", "n", "k", "lanes", "teams", "mode"),
-    spread([*rotate(["store"], SHAPES), *rotate(["add"], SHAPES[:1])]),
+    ("variant", "storage", "n", "k", "lanes", "teams", "mode"),
+    spread(list(VARIANTS), [*rotate(["store"], SHAPES), *rotate(["add"], SHAPES[:1])]),
 )
 def test_matvec(storage, variant, n, k, lanes, teams, mode):
     w = make_weights(storage, n, k)
@@ -54,10 +53,9 @@ def test_matvec(storage, variant, n, k, lanes, teams, mode):
         np.testing.assert_allclose(added, expected, atol=1e-5 * np.abs(expected).max())
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize(
-    ("storage", "n", "k", "lanes", "teams", "mode"),
-    spread(rotate(["store", *reference.ACTIVATIONS], SHAPES)),
+    ("variant", "storage", "n", "k", "lanes", "teams", "mode"),
+    spread(list(VARIANTS), rotate(["store", *reference.ACTIVATIONS], SHAPES)),
 )
 def test_matvec_of_normed(storage, variant, n, k, lanes, teams, mode):
     """Gate and up of different types: the one is stored, the other multiplies it, activated."""
@@ -81,10 +79,9 @@ def test_matvec_of_normed(storage, variant, n, k, lanes, teams, mode):
     check_nmse(got[2 : 2 + n], expected, "f32")
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize(
-    ("storage", "n", "k", "lanes", "teams", "activation"),
-    spread(rotate(list(reference.ACTIVATIONS), SHAPES)),
+    ("variant", "storage", "n", "k", "lanes", "teams", "activation"),
+    spread(list(VARIANTS), rotate(list(reference.ACTIVATIONS), SHAPES)),
 )
 def test_gate_up(storage, variant, n, k, lanes, teams, activation):
     w = make_weights(storage, 2 * n, k)
@@ -99,10 +96,9 @@ def test_gate_up(storage, variant, n, k, lanes, teams, activation):
     check_nmse(got, reference.gate_up(w.values, x, gain, EPS, activation), "f32")
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize(
-    ("storage", "q_heads", "k_heads", "v_heads"),
-    spread([(4, 2, 2), (3, 1, 0), (0, 0, 1), (2, 0, 0)]),
+    ("variant", "storage", "q_heads", "k_heads", "v_heads"),
+    spread(list(VARIANTS), [(4, 2, 2), (3, 1, 0), (0, 0, 1), (2, 0, 0)]),
 )
 def test_qkv_rope(storage, variant, q_heads, k_heads, v_heads):
     parts = (q_heads, k_heads, v_heads)

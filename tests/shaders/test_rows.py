@@ -61,6 +61,45 @@ def test_embed(storage, chained):
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("head_dim", [20, 72, 256])
+def test_norm_rope_append(variant, head_dim):
+    tokens, heads, kv_heads, position = 5, 3, 2, 4
+    kv = np.float16 if "f16" in variant else np.float32
+    rng = np.random.default_rng(0)
+    qkv = rng.standard_normal((tokens, heads + 2 * kv_heads, head_dim)).astype(np.float32) * 7
+    qkv[2, 1] = 0
+    q_gain, k_gain = rng.standard_normal((2, head_dim)).astype(np.float32)
+    factors = 50.0 ** (-2 * np.arange(head_dim // 2) / head_dim)
+    angles = np.outer(np.arange(16), factors)
+    cache = np.zeros((16, kv_heads, head_dim), kv)
+    got = run_kernel(
+        "norm_rope_append",
+        {"head_dim": head_dim, "q_heads": heads, "kv_heads": kv_heads, "scale": 0.5, "eps": EPS},
+        {
+            "state": state(position=position, num_tokens=tokens),
+            "qkv": qkv,
+            "q_gain": q_gain,
+            "k_gain": k_gain,
+            "rope": np.stack([np.cos(angles), np.sin(angles)], axis=-1).astype(np.float32),
+            "q": np.zeros((tokens, heads, head_dim), np.float32),
+            "k_cache": cache,
+            "v_cache": cache,
+        },
+        (heads + 2 * kv_heads, tokens, 1),
+        variant=variant,
+    )
+    positions = position + np.arange(tokens)
+    q = reference.rope(reference.rms_norm(qkv[:, :heads], q_gain, EPS), positions, factors)
+    keys = reference.rms_norm(qkv[:, heads : heads + kv_heads], k_gain, EPS)
+    window = slice(position, position + tokens)
+    check_nmse(got["q"], q * 0.5, "f32")
+    check_nmse(got["k_cache"][window], reference.rope(keys, positions, factors), variant)
+    check_nmse(got["v_cache"][window], qkv[:, heads + kv_heads :], variant)
+    assert not got["k_cache"][:position].any()
+    assert not got["v_cache"][position + tokens :].any()
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
 def test_rope_append(variant):
     tokens, heads, kv_heads, head_dim, position = 5, 3, 2, 20, 4
     kv = np.float16 if "f16" in variant else np.float32

@@ -71,7 +71,7 @@ def test_is_refused(tmp_path: Path, name: str) -> None:
     path = tmp_path / "a.gguf"
     write(path, **{key: value})
     with pytest.raises(FormatError) as caught:
-        lower(open_checkpoint(path), quantization="keep")
+        lower(open_checkpoint(path))
     assert str(caught.value) == (
         f"{path}: key 'gemma.{key}': {message}. "
         "The configuration is damaged; fetch the model again."
@@ -82,7 +82,7 @@ def test_good_values_come_as_far_as_the_weights(tmp_path: Path) -> None:
     path = tmp_path / "a.gguf"
     write(path)
     with pytest.raises(FormatError, match=r"tensor '.*' is missing: got 1 other tensors"):
-        lower(open_checkpoint(path), quantization="keep")
+        lower(open_checkpoint(path))
 
 
 def test_tokens_that_are_numbers(tmp_path: Path) -> None:

@@ -19,6 +19,8 @@ from webgemma.storage.quantize import QUANTIZERS
 from webgemma.storage.registry import KEPT
 
 BITS = {kind.name: 8 * kind.block_nbytes / kind.block_size for kind in GGML_TYPES.values()}
+WINDOWED = ("gemma2", "gemma3")  # they have four norms per layer, too
+HEAD_NORMED = ("gemma3",)
 HIDDEN, INTERMEDIATE, HEAD_DIM, VOCAB = 256, 512, 64, 320
 
 
@@ -63,7 +65,8 @@ def shape_checkpoint(
     """
     num_heads, kv_heads, head_dim = heads
     norms = ["attn_norm", "ffn_norm"]
-    norms += ["post_attention_norm", "post_ffw_norm"] if family == "gemma2" else []
+    norms += ["post_attention_norm", "post_ffw_norm"] if family in WINDOWED else []
+    head_norms = ["attn_q_norm", "attn_k_norm"] if family in HEAD_NORMED else []
     shapes: dict[str, tuple[int, ...]] = {
         "attn_q": (num_heads * head_dim, hidden),
         "attn_k": (kv_heads * head_dim, hidden),
@@ -73,6 +76,7 @@ def shape_checkpoint(
         "ffn_up": (intermediate, hidden),
         "ffn_down": (hidden, intermediate),
         **{norm: (hidden,) for norm in norms},
+        **{norm: (head_dim,) for norm in head_norms},
     }
     tensors = {"token_embd.weight": (vocab, hidden), "output_norm.weight": (hidden,)}
     for layer in range(layers):
@@ -93,7 +97,7 @@ def shape_checkpoint(
         f"{family}.attention.key_length": head_dim,
         f"{family}.context_length": 512,
     }
-    if family == "gemma2":
+    if family in WINDOWED:
         metadata[f"{family}.attention.sliding_window"] = 64
     return Checkpoint(
         path=Path("shape.gguf"),
@@ -114,6 +118,7 @@ def all_programs(fixtures: Path) -> Iterator[tuple[Program, Mapping[str, str]]]:
     checkpoints = [shape_checkpoint("gemma2", {}, default=kept) for kept in KEPT]
     checkpoints.append(shape_checkpoint("gemma", {"attn_v": "Q6_K"}, heads=(8, 1, 256)))
     checkpoints.append(shape_checkpoint("llama", {"ffn_up": "Q6_K"}, heads=(8, 2, 128)))
+    checkpoints.append(shape_checkpoint("gemma3", {"attn_v": "Q6_K"}, layers=6, heads=(4, 1, 256)))
     for checkpoint in checkpoints:
         lowered = lower(checkpoint)
         yield lowered.program, lowered.shaders

@@ -50,7 +50,8 @@ export async function loadModel(url, options = {}) {
     fetchProgram(base, manifest, signal),
     fetchJson(base, manifest.weights.path + TENSOR_CACHE, manifest, { signal }),
   ]);
-  const variant = chooseVariant(program, adapter.features, options.variant);
+  const { is_fallback: software } = describeAdapter(adapter);
+  const variant = chooseVariant(program.variants, adapter.features, options.variant, software);
   const contextWindowSize = chooseContext(manifest, program, options.contextWindowSize);
   const symbols = { ...variant.symbols, context_window_size: contextWindowSize };
   const device = await requestDevice(adapter, variant, neededLimits(manifest, program, symbols));

@@ -3,6 +3,7 @@
 /** @import { Kernel, Program, Variant } from "./types.d.ts" */
 
 import { GpuError, ProgramError } from "./errors.js";
+import { evaluate } from "./expr.js";
 
 /** What a shader must say first to use a feature; shader files hold no `enable` lines. */
 const DIRECTIVES = new Map([
@@ -73,6 +74,17 @@ function createLayout(device, kernel) {
 }
 
 /**
+ * The override constants of a kernel in this variant.
+ * @param {Kernel} kernel
+ * @param {Variant} variant
+ * @returns {Record<string, number>}
+ */
+function constantsOf(kernel, variant) {
+  const entries = Object.entries(kernel.constants);
+  return Object.fromEntries(entries.map(([name, size]) => [name, evaluate(size, variant.symbols)]));
+}
+
+/**
  * @param {GPUDevice} device
  * @param {string} name
  * @param {Kernel} kernel
@@ -94,7 +106,7 @@ async function compile(device, name, kernel, variant, layout, readShader) {
     return await device.createComputePipelineAsync({
       label: name,
       layout,
-      compute: { module, entryPoint: "main", constants: kernel.constants },
+      compute: { module, entryPoint: "main", constants: constantsOf(kernel, variant) },
     });
   } catch (cause) {
     const { messages } = await module.getCompilationInfo();

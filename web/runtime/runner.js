@@ -49,22 +49,24 @@ function usages() {
 
 /**
  * The first variant whose features the device has, or the one asked for.
- * @param {{variants: Variant[]}} program
+ * @param {Variant[]} variants the program's, in order of preference
  * @param {{has(feature: string): boolean}} features
  * @param {string} [name] "auto" or a variant's name
+ * @param {boolean} [software] whether the adapter computes on the processor
  * @returns {Variant}
  */
-export function chooseVariant(program, features, name = "auto") {
-  for (const variant of program.variants) {
+export function chooseVariant(variants, features, name = "auto", software = false) {
+  for (const variant of variants) {
     const missing = variant.requires.filter((feature) => !features.has(feature));
-    if (name === "auto" && !missing.length) return variant;
+    const suits = software || variant.adapter !== "software";
+    if (name === "auto" && suits && !missing.length) return variant;
     if (variant.name !== name) continue;
     if (!missing.length) return variant;
     throw new GpuError(
       `variant ${name}: the device has no ${missing.join(", ")}. Choose auto or f32.`,
     );
   }
-  const names = program.variants.map((variant) => variant.name).join(", ");
+  const names = variants.map((variant) => variant.name).join(", ");
   throw new ConfigError(`variant '${name}': expected auto or one of ${names}.`);
 }
 

@@ -6,6 +6,8 @@ export type Size = number | string;
 export interface Variant {
   name: string;
   requires: string[];
+  /** "software": chosen by itself on adapters that compute on the processor only; default any. */
+  adapter?: string;
   symbols: Record<string, number>;
 }
 
@@ -25,7 +27,7 @@ export interface Kernel {
   template: string;
   shaders: Record<string, { file: string; requires: string[] }>;
   bindings: { name: string; type: "uniform" | "read-only-storage" | "storage" }[];
-  constants: Record<string, number>;
+  constants: Record<string, Size>;
 }
 
 export interface Step {
@@ -76,7 +78,30 @@ export interface Manifest {
     prompts?: string[];
   };
   chat: ChatData | null;
+  source?: { name: string; format: string };
+  /** What `webgemma eval --record` measured. */
+  quality?: Quality;
   files: Record<string, FileEntry>;
+}
+
+/** A figure and its standard error. */
+export interface Estimate {
+  value: number;
+  error: number;
+}
+
+/** How well the model predicts a text; docs/program.md has the meaning of every key. */
+export interface Quality {
+  tool: string;
+  text: { name: string; sha256: string };
+  context: number;
+  chunks: number;
+  scored_tokens: number;
+  variant: string;
+  perplexity: Estimate;
+  reference?: { name: string; storage: string[]; perplexity: Estimate };
+  kl_divergence?: Estimate & { far: number; maximum: number };
+  same_top?: Estimate;
 }
 
 export interface TensorRecord {

@@ -12,6 +12,12 @@ const variants = [
   { name: "subgroups", requires: ["subgroups"], symbols: { kv_nbytes: 4 } },
   { name: "f32", requires: [], symbols: { kv_nbytes: 4 } },
 ];
+const software = {
+  name: "software",
+  requires: ["subgroups"],
+  adapter: "software",
+  symbols: { kv_nbytes: 4 },
+};
 
 test("the first variant that the device can run is taken", () => {
   /** @type {[string[], string][]} */
@@ -21,18 +27,27 @@ test("the first variant that the device can run is taken", () => {
     [["shader-f16"], "f32"],
   ];
   for (const [features, name] of cases) {
-    assert.equal(chooseVariant({ variants }, new Set(features)).name, name);
+    assert.equal(chooseVariant(variants, new Set(features)).name, name);
   }
 });
 
+test("a software adapter gets its own variant, others only when asked", () => {
+  const all = [software, ...variants];
+  const features = new Set(["shader-f16", "subgroups"]);
+  assert.equal(chooseVariant(all, features, "auto", true).name, "software");
+  assert.equal(chooseVariant(all, features, "auto", false).name, "f16+subgroups");
+  assert.equal(chooseVariant(all, features, "software", false).name, "software");
+  assert.equal(chooseVariant(all, new Set(), "auto", true).name, "f32");
+});
+
 test("a variant that is asked for is taken or refused", () => {
-  assert.equal(chooseVariant({ variants }, new Set(["subgroups"]), "f32").name, "f32");
+  assert.equal(chooseVariant(variants, new Set(["subgroups"]), "f32").name, "f32");
   assert.throws(
-    () => chooseVariant({ variants }, new Set(["subgroups"]), "f16+subgroups"),
+    () => chooseVariant(variants, new Set(["subgroups"]), "f16+subgroups"),
     new GpuError("variant f16+subgroups: the device has no shader-f16. Choose auto or f32."),
   );
   assert.throws(
-    () => chooseVariant({ variants }, new Set(), "q4"),
+    () => chooseVariant(variants, new Set(), "q4"),
     new ConfigError("variant 'q4': expected auto or one of f16+subgroups, subgroups, f32."),
   );
 });

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from webgemma.architectures import gemma, gemma2, llama
+from webgemma.architectures import gemma, gemma2, gemma3, llama
 from webgemma.architectures.lowered import Lowered
 from webgemma.architectures.weights import Quantization
 from webgemma.checkpoint import Checkpoint
@@ -15,6 +15,8 @@ AS_IS = Quantization()
 ARCHITECTURES: Mapping[str, Callable[[Checkpoint, Mapping[str, Any]], Lowered]] = {
     "gemma": gemma.build_program,
     "gemma2": gemma2.build_program,
+    "gemma3": gemma3.build_program,
+    "gemma3_text": gemma3.build_program,
     "llama": llama.build_program,
 }
 

@@ -24,6 +24,8 @@ GGUF_KEYS = {
     "sliding_window": "attention.sliding_window",
     "attn_logit_softcapping": "attn_logit_softcapping",
     "final_logit_softcapping": "final_logit_softcapping",
+    "sliding_window_pattern": "attention.sliding_window_pattern",
+    "rope_local_base_freq": "rope.freq_base_swa",
     "query_pre_attn_scalar": "attention.query_pre_attn_scalar",
 }
 """Hugging Face name -> GGUF key, after "<architecture>."."""
@@ -95,9 +97,9 @@ class KeyReader:
         return float(value)
 
     def softcap(self, name: str, default: float) -> float:
-        """A soft cap; null in config.json switches it off, which is 0."""
+        """A soft cap; null in config.json switches it off, which is 0, as a default of 0 does."""
         key, value = self.find(name)
-        if value is None and key in self.checkpoint.metadata:
+        if value is None and (key in self.checkpoint.metadata or not default):
             return 0.0
         return self.number(name, default)
 
@@ -123,10 +125,10 @@ class KeyReader:
             raise self.fail(key, value, f"a list of {length} words of {', '.join(allowed)}")
         return value
 
-    def vocab_size(self) -> int:
+    def vocab_size(self, default: int | None = None) -> int:
         """Rows of the embedding: config.json's vocab_size, or the length of GGUF's token list."""
         if not self.is_gguf:
-            return self.integer("vocab_size", 1 << 20)
+            return self.integer("vocab_size", 1 << 20, default)
         tokens = (self.checkpoint.tokenizer.gguf or {}).get("tokenizer.ggml.tokens")
         if not isinstance(tokens, list | tuple) or not tokens:
             raise self.fail("tokenizer.ggml.tokens", tokens, "a list of tokens")

@@ -30,7 +30,7 @@ def build(
         Path,
         typer.Argument(
             metavar="SOURCE",
-            help="A .gguf file (the first of a split one) or a Hugging Face folder.",
+            help="A .gguf file (the first of a split one), a Hugging Face or an MLC folder.",
         ),
     ],
     out: Annotated[Path, typer.Option("--output", "-o", metavar="SITE", help="The site's folder.")],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,10 +18,13 @@ from webgemma.program.spec import (
     Range,
     Size,
     Step,
+    Variant,
 )
 from webgemma.shaders import parse_bindings, render
 from webgemma.storage.layout import Matrix, plan_records
 
+FEATURES = {"f16": "shader-f16", "subgroups": "subgroups"}
+"""A template's switch -> the device feature that sets it."""
 PHASES = ("prefill", "sample", "decode", "logits")
 
 
@@ -97,7 +100,7 @@ class ProgramBuilder:
         template: str,
         name: str,
         params: Mapping[str, Any],
-        constants: Mapping[str, int] | None = None,
+        constants: Mapping[str, Size] | None = None,
     ) -> Launch:
         """Render a kernel in every variant; the same template, parameters and constants are one."""
         constants = dict(constants or {})
@@ -108,39 +111,32 @@ class ProgramBuilder:
         return Launch(kernel, self.kernels[kernel].bindings)
 
     def _add_kernel(
-        self, template: str, name: str, params: Mapping[str, Any], constants: dict[str, int]
+        self, template: str, name: str, params: Mapping[str, Any], constants: dict[str, Size]
     ) -> str:
         unique = name
         count = 1
         while unique in self.kernels:
             count += 1
             unique = f"{name}.{count}"
-        texts = {
-            (f16, subgroups): render(template, {**params, "f16": f16, "subgroups": subgroups})
-            for f16 in (False, True)
-            for subgroups in (False, True)
-        }
         shaders = {}
         for variant in VARIANTS:
-            f16 = "shader-f16" in variant.requires and texts[True, False] != texts[False, False]
-            subgroups = (
-                "subgroups" in variant.requires and texts[False, True] != texts[False, False]
-            )
-            shaders[variant.name] = self._add_shader(name, texts[f16, subgroups], f16, subgroups)
-        bindings = tuple((b.name, b.type) for b in parse_bindings(texts[False, False]))
+            text, words = render_variant(template, params, variant)
+            shaders[variant.name] = self._add_shader(name, text, words)
+        plain, _ = render_variant(template, params, VARIANTS[-1])
+        bindings = tuple((b.name, b.type) for b in parse_bindings(plain))
         self.kernels[unique] = Kernel(template, shaders, bindings, constants)
         return unique
 
-    def _add_shader(self, name: str, text: str, f16: bool, subgroups: bool) -> KernelShader:
+    def _add_shader(self, name: str, text: str, words: Sequence[str]) -> KernelShader:
         """Keep a shader's text once; kernels that differ in constants alone share a file."""
-        suffix = (".f16" if f16 else "") + (".subgroups" if subgroups else "")
+        suffix = "".join(f".{word}" for word in words)
         file = f"shaders/{name}{suffix}.wgsl"
         count = 1
         while self.shaders.get(file, text) != text:
             count += 1
             file = f"shaders/{name}.{count}{suffix}.wgsl"
         self.shaders[file] = text
-        requires = (*(("shader-f16",) if f16 else ()), *(("subgroups",) if subgroups else ()))
+        requires = tuple(FEATURES[word] for word in words if word in FEATURES)
         return KernelShader(file, requires)
 
     def step(
@@ -184,6 +180,21 @@ class ProgramBuilder:
             phases=phases,
             **facts,
         )
+
+
+def render_variant(
+    template: str, params: Mapping[str, Any], variant: Variant
+) -> tuple[str, list[str]]:
+    """The WGSL of a kernel for a variant, and which switches make a difference to its text."""
+    words = [word for word, feature in FEATURES.items() if feature in variant.requires]
+    words += ["software"] if variant.adapter == "software" else []
+    switches = {word: word in words for word in (*FEATURES, "software")}
+    text = render(template, {**params, **switches})
+    for word in ("software", *FEATURES):
+        without = render(template, {**params, **switches, word: False})
+        if switches[word] and without == text:
+            switches[word] = False
+    return text, [word for word in words if switches[word]]
 
 
 def _use(step: _PendingStep) -> Use:

@@ -62,6 +62,7 @@ def check(program: Program, shaders: Mapping[str, str]) -> Report:
         for phase, steps in program.phases.items():
             for step in steps:
                 check_step(program, phase, step, sizes, _phase_symbols(phase, symbols), report)
+        check_constants(program, variant.symbols)
     check_kernels(program, shaders)
     check_records(program)
     count_dispatches(program, report)
@@ -161,6 +162,16 @@ def check_workgroups(where: str, size: Size, symbols: Mapping[str, int]) -> None
     if not 0 < count <= WORKGROUPS:
         msg = f"{where}: got {count} workgroups, expected 1 to {WORKGROUPS} ({DEFAULT_LIMITS})"
         raise ProgramError(msg)
+
+
+def check_constants(program: Program, symbols: Mapping[str, int]) -> None:
+    """Check that every override constant is a number of 32 bits."""
+    for name, kernel in program.kernels.items():
+        for constant, size in kernel.constants.items():
+            value = evaluate(size, symbols)
+            if not 0 <= value < 1 << 32:
+                msg = f"kernel {name}: got constant {constant} = {value}, expected 0 to 2^32 - 1"
+                raise ProgramError(msg)
 
 
 def check_kernels(program: Program, shaders: Mapping[str, str]) -> None:

@@ -55,28 +55,34 @@ class Buffer:
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """One set of device features that shaders are rendered for."""
+    """One way that shaders are rendered: for device features, or for a kind of adapter."""
 
     name: str
     requires: tuple[str, ...]
     symbols: Mapping[str, int]
+    adapter: str = "any"
+    """"software": chosen by itself on adapters that compute on the processor only."""
 
     def to_json(self) -> dict[str, Any]:
         """As in program.json."""
         return {
             "name": self.name,
             "requires": list(self.requires),
+            "adapter": self.adapter,
             "symbols": dict(self.symbols),
         }
 
 
 VARIANTS = (
-    Variant("f16+subgroups", ("shader-f16", "subgroups"), {"kv_nbytes": 2}),
-    Variant("f16", ("shader-f16",), {"kv_nbytes": 2}),
-    Variant("subgroups", ("subgroups",), {"kv_nbytes": 4}),
-    Variant("f32", (), {"kv_nbytes": 4}),
+    Variant("software", ("subgroups",), {"kv_nbytes": 4, "matvec_blocks": 16}, "software"),
+    Variant("f16+subgroups", ("shader-f16", "subgroups"), {"kv_nbytes": 2, "matvec_blocks": 0}),
+    Variant("f16", ("shader-f16",), {"kv_nbytes": 2, "matvec_blocks": 0}),
+    Variant("subgroups", ("subgroups",), {"kv_nbytes": 4, "matvec_blocks": 0}),
+    Variant("f32", (), {"kv_nbytes": 4, "matvec_blocks": 0}),
 )
-"""In order of preference; `kv_nbytes` is the size of one element of the caches."""
+"""In order of preference; `kv_nbytes` is the size of one element of the caches, `matvec_blocks`
+how many blocks of four rows a workgroup of a matrix-vector kernel takes (0: as many as it has
+teams)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +101,7 @@ class Kernel:
     shaders: Mapping[str, KernelShader]
     bindings: tuple[tuple[str, str], ...]
     """(name, type) in the order of @binding numbers; type as WebGPU names it."""
-    constants: Mapping[str, int]
+    constants: Mapping[str, Size]
 
     def to_json(self) -> dict[str, Any]:
         """As in program.json."""
@@ -199,7 +205,8 @@ def program_from_json(data: Mapping[str, Any]) -> Program:
             name: tuple(_step_from_json(s) for s in steps) for name, steps in data["phases"].items()
         },
         variants=tuple(
-            Variant(v["name"], tuple(v["requires"]), v["symbols"]) for v in data["variants"]
+            Variant(v["name"], tuple(v["requires"]), v["symbols"], v.get("adapter", "any"))
+            for v in data["variants"]
         ),
     )
 

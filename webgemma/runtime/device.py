@@ -60,6 +60,11 @@ def adapter_features(adapter: Any) -> set[str]:
     return {ours for ours, native in NATIVE_FEATURES.items() if native in adapter.features}
 
 
+def is_software(adapter: Any) -> bool:
+    """Whether the adapter computes on the processor, as Mesa's lavapipe does."""
+    return str(adapter.info["adapter_type"]) == "CPU"
+
+
 def request_device(
     features: Iterable[str] = (),
     *,

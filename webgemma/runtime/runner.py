@@ -31,23 +31,36 @@ DIRECTIVES = {"shader-f16": "enable f16;\n", "subgroups": ""}
 """Feature -> what naga wants before the shader; it takes subgroup functions without a word."""
 
 
-def choose_variant(program: Program, features: set[str], name: str = "auto") -> Variant:
+def choose_variant(
+    variants: Sequence[Variant],
+    features: set[str],
+    name: str = "auto",
+    *,
+    software: bool = False,
+) -> Variant:
     """The first variant whose features the device has, or the one asked for.
+
+    Args:
+        variants: The program's, in order of preference.
+        features: WebGPU feature names.
+        name: "auto" or a variant's name.
+        software: Whether the adapter computes on the processor.
 
     Raises:
         ConfigError: there is no variant of that name.
         GpuError: the device lacks the named variant's features.
     """
-    for variant in program.variants:
+    for variant in variants:
         missing = [feature for feature in variant.requires if feature not in features]
-        if name == "auto" and not missing:
+        suits = software or variant.adapter != "software"
+        if name == "auto" and suits and not missing:
             return variant
         if variant.name == name:
             if missing:
                 msg = f"variant {name}: the device has no {', '.join(missing)}. Choose auto or f32."
                 raise GpuError(msg)
             return variant
-    names = ", ".join(variant.name for variant in program.variants)
+    names = ", ".join(variant.name for variant in variants)
     raise ConfigError(f"variant {name!r}: expected auto or one of {names}.")
 
 
@@ -128,7 +141,7 @@ class Runner:
                 compute={
                     "module": self.modules[code],
                     "entry_point": "main",
-                    "constants": dict(kernel.constants),
+                    "constants": {c: self.size(v) for c, v in kernel.constants.items()},
                 },
             )
         except wgpu.GPUError as error:

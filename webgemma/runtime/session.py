@@ -14,7 +14,12 @@ from numpy.typing import NDArray
 
 from webgemma.chat import render_chat
 from webgemma.errors import ConfigError
-from webgemma.runtime.device import adapter_features, choose_adapter, request_device
+from webgemma.runtime.device import (
+    adapter_features,
+    choose_adapter,
+    is_software,
+    request_device,
+)
 from webgemma.runtime.generation import Generation, StopText
 from webgemma.runtime.runner import Runner, choose_variant
 from webgemma.runtime.shards import SiteModel, open_site_model
@@ -242,7 +247,8 @@ def open_session(
     Args:
         site: A site folder, or the folder of one of its models.
         model: The model's id; the first by default.
-        variant: "auto", or a name of the program's variants: f32, f16, subgroups, f16+subgroups.
+        variant: "auto", or a name of the program's variants: f32, f16, subgroups, f16+subgroups,
+            software.
         limits: "browser" for WebGPU's default limits, "adapter" for the adapter's own.
         context_window_size: Tokens the caches hold; the manifest's default by default.
 
@@ -256,7 +262,9 @@ def open_session(
     program = opened.program()
     context = check_context(opened.manifest, context_window_size)
     adapter = choose_adapter()
-    chosen = choose_variant(program, adapter_features(adapter), variant)
+    chosen = choose_variant(
+        program.variants, adapter_features(adapter), variant, software=is_software(adapter)
+    )
     device = request_device(chosen.requires, limits=limits, adapter=adapter)
     runner = Runner(device, program, opened.shaders(), variant=chosen, context_window_size=context)
     for name, data in opened.records():

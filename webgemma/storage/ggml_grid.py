@@ -18,9 +18,10 @@ from webgemma.storage.types import Plane
 SUPER = 256  # weights per super-block
 SIGN_SHIFTS = np.array([0, 7, 14, 21], np.uint32)
 """Where the 7-bit signs of four times eight weights lie in a word; a 4-bit scale is on top."""
-FIELD = (0, 4, 1, 5, 2, 6, 3, 7)
-"""Where code k of an entry of eight 2-bit codes lies: bits 2 FIELD[k]. With y = e | e << 14, the
-bytes of y & 0x03030303 are codes 0 to 3 and those of (y >> 4) & 0x03030303 codes 4 to 7."""
+FIELDS = {8: (0, 8, 2, 10, 4, 12, 6, 14), 4: (0, 8, 4, 12)}
+"""Lowest bit of code k in an entry of eight or four, so that a kernel gets them as bytes cheaply:
+of y = e | e << 14, bits 0x03030303 are codes 0 to 3 and those of y >> 4 codes 4 to 7; of four,
+e | e << 12 has them at 0x07070707."""
 
 
 @cache
@@ -33,25 +34,16 @@ def grid(name: str) -> NDArray[np.int8]:
 
 
 @cache
-def plane_of_codes(name: str) -> Plane:
-    """The shared plane `grid` of eight of three values: 2-bit codes, a little-endian u16 per entry.
+def grid_plane(name: str) -> Plane:
+    """The shared plane `grid`: the codes of an entry in a little-endian u16.
 
-    The codes 0, 1 and 2 are the values in ascending order; FIELD says where each code lies.
+    Code c is the c-th of the grid's values in ascending order; FIELDS says where each code lies.
     """
     values = grid(name)
     codes = np.searchsorted(np.unique(values), values).astype(np.uint16)
-    entries = sum(codes[:, k] << np.uint16(2 * field) for k, field in enumerate(FIELD))
-    return _grid_plane(np.asarray(entries, "<u2").tobytes())
-
-
-@cache
-def plane_of_bytes(name: str) -> Plane:
-    """The shared plane `grid` of four positive values: a byte each, a u32 per entry."""
-    return _grid_plane(grid(name).tobytes())
-
-
-def _grid_plane(content: bytes) -> Plane:
-    return Plane("grid", "uint32", len(content) // 4, content)
+    shifts = np.array(FIELDS[values.shape[1]], np.uint16)
+    entries = np.bitwise_or.reduce(codes << shifts, axis=1)
+    return Plane("grid", "uint32", len(entries) // 2, entries.astype("<u2").tobytes())
 
 
 def unpack_bits(packed: NDArray[np.uint8]) -> NDArray[np.bool_]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from webgemma.storage.ggml_grid import SUPER, grid, plane_of_codes
+from webgemma.storage.ggml_grid import SUPER, grid, grid_plane
 from webgemma.storage.types import (
     Plane,
     Planes,
@@ -55,7 +55,7 @@ class IQ1_S:  # noqa: N801 - the name llama.cpp gives this type
             Plane("q_weight", "uint32", in_features // 32),
             Plane("q_high", "uint8", in_features // 16),
             Plane("q_super", "float16", in_features // SUPER),
-            plane_of_codes("IQ1_S"),
+            grid_plane("IQ1_S"),
         )
 
     def encode(self, rows: NDArray[np.uint8], in_features: int) -> Planes:
@@ -94,7 +94,7 @@ class IQ1_M:  # noqa: N801
             Plane("q_weight", "uint32", in_features // 32),
             Plane("q_high", "uint8", in_features // 16),
             Plane("q_scale", "uint32", in_features // 128),
-            plane_of_codes("IQ1_S"),
+            grid_plane("IQ1_S"),
         )
 
     def encode(self, rows: NDArray[np.uint8], in_features: int) -> Planes:

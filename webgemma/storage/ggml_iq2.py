@@ -17,7 +17,7 @@ from webgemma.storage.ggml_grid import (
     SUPER,
     complete_signs,
     grid,
-    plane_of_codes,
+    grid_plane,
     signed,
     split_signs,
 )
@@ -61,7 +61,7 @@ class IQ2_XXS:  # noqa: N801 - the name llama.cpp gives this type
         return (
             Plane("q_weight", "uint32", in_features // 16),
             Plane("q_super", "float16", in_features // SUPER),
-            plane_of_codes("IQ2_XXS"),
+            grid_plane("IQ2_XXS"),
         )
 
     def encode(self, rows: NDArray[np.uint8], in_features: int) -> Planes:
@@ -94,7 +94,7 @@ class IQ2_XS:  # noqa: N801
             Plane("q_weight", "uint32", in_features // 16),
             Plane("q_scale", "uint8", in_features // 32),
             Plane("q_super", "float16", in_features // SUPER),
-            plane_of_codes("IQ2_XS"),
+            grid_plane("IQ2_XS"),
         )
 
     def encode(self, rows: NDArray[np.uint8], in_features: int) -> Planes:
@@ -128,7 +128,7 @@ class IQ2_S:  # noqa: N801
             Plane("q_weight", "uint32", in_features // 16),
             Plane("q_scale", "uint8", in_features // 16),
             Plane("q_super", "float16", in_features // SUPER),
-            plane_of_codes("IQ2_S"),
+            grid_plane("IQ2_S"),
         )
 
     def encode(self, rows: NDArray[np.uint8], in_features: int) -> Planes:

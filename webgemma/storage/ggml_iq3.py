@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from webgemma.storage.ggml_grid import (
     SUPER,
     grid,
-    plane_of_bytes,
+    grid_plane,
     signed,
     split_signs,
     unpack_bits,
@@ -45,7 +45,7 @@ class IQ3_XXS:  # noqa: N801 - the name llama.cpp gives this type
             Plane("q_weight", "uint32", in_features // 16),
             Plane("q_sign", "uint32", in_features // 32),
             Plane("q_super", "float16", in_features // SUPER),
-            plane_of_bytes("IQ3_XXS"),
+            grid_plane("IQ3_XXS"),
         )
 
     def encode(self, rows: NDArray[np.uint8], in_features: int) -> Planes:
@@ -81,7 +81,7 @@ class IQ3_S:  # noqa: N801
             Plane("q_high", "uint8", in_features // 32),
             Plane("q_scale", "uint8", in_features // 64),
             Plane("q_super", "float16", in_features // SUPER),
-            plane_of_bytes("IQ3_S"),
+            grid_plane("IQ3_S"),
         )
 
     def encode(self, rows: NDArray[np.uint8], in_features: int) -> Planes:

@@ -10,10 +10,12 @@ from webgemma.architectures.decoder.config import DecoderConfig
 from webgemma.architectures.decoder.embedding import embedding
 from webgemma.architectures.decoder.feed_forward import gate_up, project
 from webgemma.architectures.decoder.head import head, output_matrix
+from webgemma.architectures.decoder.qkv import HeadNorms
 
 __all__ = [
     "Decoder",
     "DecoderConfig",
+    "HeadNorms",
     "attention",
     "embedding",
     "gate_up",

@@ -1,131 +1,39 @@
-"""Attention: norm, projections, rotation, cache and the softmax over it."""
+"""Attention: what comes before it, and the softmax over the caches."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from webgemma.architectures.decoder.base import Decoder
-from webgemma.architectures.decoder.kernels import (
-    matmul,
-    matvec,
-    matvec_dispatch,
-    only_piece,
-    rms_norm,
-)
+from webgemma.architectures.decoder.qkv import HeadNorms, qkv
 from webgemma.program.builder import Bound
 from webgemma.program.spec import Range
-from webgemma.storage.layout import Matrix
 
 KEYS = 32  # keys per step of the attention kernel
 SPLIT_KEYS = 64  # keys per workgroup when decode splits them
 
 
-def attention(d: Decoder, layer: int, gain: Range, *, window: int = 0, rope: str = "rope") -> None:
+def attention(
+    d: Decoder,
+    layer: int,
+    gain: Range,
+    *,
+    window: int = 0,
+    rope: str = "rope",
+    head_norms: HeadNorms | None = None,
+) -> None:
     """Append norm, projections, rotation, cache and attention; leaves `attention` rows.
 
-    `rope` names the table of rotations, one of the configuration's.
+    Args:
+        d: The decoder.
+        layer: Its number.
+        gain: Of the norm before the projections.
+        window: Keys that a query sees, itself included; 0: all.
+        rope: The table of rotations, one of the configuration's.
+        head_norms: Gains of the norms of every query and key head, if there are such norms.
     """
-    c = d.config
-    kv = c.num_key_value_heads
-    heads = (c.num_attention_heads, kv, kv)
-    parts = d.matrix(
-        f"model.layers.{layer}.self_attn.qkv_proj",
-        ("q_proj", "k_proj", "v_proj"),
-        tuple(h * c.head_dim for h in heads),
-        c.hidden_size,
-        layer,
-    )
-    nbytes = f"context_window_size * {kv * c.head_dim} * kv_nbytes"
-    rotated = {
-        "rope": Range(rope),
-        "k_cache": d.builder.buffer(f"cache.{layer}.k", "cache", nbytes),
-        "v_cache": d.builder.buffer(f"cache.{layer}.v", "cache", nbytes),
-    }
-    for indices, matrix in parts:
-        counts = tuple(heads[i] if i in indices else 0 for i in range(3))
-        _qkv_decode(d, layer, gain, matrix, counts, rotated)
-    _qkv_prefill(d, layer, gain, parts, heads, rotated)
-    caches = {name: rotated[name] for name in ("k_cache", "v_cache")}
+    caches = qkv(d, layer, gain, rope, head_norms)
     _attend(d, layer, caches, window=window)
-
-
-def _qkv_decode(
-    d: Decoder,
-    layer: int,
-    gain: Range,
-    matrix: Matrix,
-    heads: tuple[int, ...],
-    rotated: dict[str, Range],
-) -> None:
-    c = d.config
-    extra = {
-        "head_dim": c.head_dim,
-        "q_heads": heads[0],
-        "k_heads": heads[1],
-        "v_heads": heads[2],
-        "scale": c.attention_scale,
-        "eps": c.rms_norm_eps,
-    }
-    piece = only_piece(matrix)
-    launch = matvec(d, "qkv_rope", matrix, piece, extra)
-    available: dict[str, Bound] = {
-        "state": Range("state"),
-        "w": Range(piece.buffer),
-        "x": d.x,
-        "gain": gain,
-        "q": d.row("decode.q", c.num_attention_heads * c.head_dim),
-        **rotated,
-    }
-    bound = {name: available[name] for name, _ in launch.bindings}
-    dispatch = (matvec_dispatch(sum(heads) * c.head_dim, c.hidden_size), 1, 1)
-    d.builder.step("decode", f"layers.{layer}.qkv", launch, bound, dispatch)
-
-
-def _qkv_prefill(
-    d: Decoder,
-    layer: int,
-    gain: Range,
-    parts: list[tuple[tuple[int, ...], Matrix]],
-    heads: tuple[int, ...],
-    rotated: dict[str, Range],
-) -> None:
-    c = d.config
-    label = f"layers.{layer}"
-    normed = d.rows("normed", c.hidden_size)
-    rms_norm(d, "prefill", f"{label}.input_norm", "write", x=d.x, gain=gain, y=normed)
-    width = sum(heads) * c.head_dim
-    qkv = d.rows("qkv", width)
-    start = 0
-    for _, matrix in parts:
-        matmul(
-            d,
-            matrix,
-            only_piece(matrix),
-            "store",
-            y_stride=width,
-            y_start=start,
-            label=f"{label}.qkv",
-            x=normed,
-            y=qkv,
-        )
-        start += matrix.rows
-    params = {
-        "head_dim": c.head_dim,
-        "q_heads": heads[0],
-        "kv_heads": heads[1],
-        "scale": c.attention_scale,
-    }
-    name = f"rope_append.{heads[0]}.{heads[1]}x{c.head_dim}"
-    launch = d.builder.kernel("rope_append", name, params)
-    q = d.rows("q", c.num_attention_heads * c.head_dim)
-    bound: dict[str, Bound] = {
-        "state": Range("state"),
-        "qkv": qkv,
-        "q": q,
-        **rotated,
-    }
-    dispatch = (-(-width // 2 // 64), "num_tokens", 1)
-    d.builder.step("prefill", f"{label}.rope_append", launch, bound, dispatch)
 
 
 def _attend(d: Decoder, layer: int, caches: dict[str, Range], *, window: int) -> None:

@@ -55,11 +55,17 @@ class Decoder:
         """The residual stream f32 [prefill_chunk_size, hidden_size]; decode uses row 0."""
         return self.rows("x", self.config.hidden_size)
 
-    def norm(self, name: str, ours: str, layer: int | None, add: float) -> Range:
-        """A norm's gain f32 [hidden_size]; Hugging Face stores gain - 1, GGUF the gain."""
-        tensor = self.plan.tensor(ours, (self.config.hidden_size,), layer)
+    def norm(
+        self, name: str, ours: str, layer: int | None, add: float, length: int | None = None
+    ) -> Range:
+        """A norm's gain f32 [length, by default hidden_size], `add` added to what is stored.
+
+        Gemma's checkpoints store gain - 1; where they store gains, nothing is added.
+        """
+        length = length or self.config.hidden_size
+        tensor = self.plan.tensor(ours, (length,), layer)
         self.plan.vector(name, tensor, 0.0 if self.plan.checkpoint.stores_gains else add)
-        return self.builder.vector(name, self.config.hidden_size)
+        return self.builder.vector(name, length)
 
     def matrix(
         self,
