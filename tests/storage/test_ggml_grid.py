@@ -16,11 +16,20 @@ TYPES = {
 }  # fmt: skip
 
 
-def unpacked(content: bytes) -> np.ndarray:
-    """Codes [entries, 8] as storage/grid8 unpacks them: two words of four bytes per entry."""
+VALUES = {
+    "IQ1": [-1, 0, 1], "IQ2": [8, 25, 43], "IQ3_XXS": [4, 12, 20, 28, 36, 44, 52, 62],
+    "IQ3_S": [1, 3, 5, 7, 9, 11, 13, 15],
+}  # fmt: skip
+
+
+def unpacked(content: bytes, length: int) -> np.ndarray:
+    """Codes [entries, length] as storage/grid8 or storage/iq3 unpacks them, a byte each."""
     entry = np.frombuffer(content, "<u2").astype(np.uint32)
-    spread = entry | entry << 14
-    words = np.stack([spread & 0x03030303, spread >> 4 & 0x03030303], axis=-1)
+    if length == 4:
+        words = (entry | entry << 12)[:, None] & 0x07070707
+    else:
+        spread = entry | entry << 14
+        words = np.stack([spread & 0x03030303, spread >> 4 & 0x03030303], axis=-1)
     return words.astype("<u4").view(np.uint8)
 
 
@@ -32,11 +41,8 @@ def test_the_shared_plane_is_the_grid(name, entries):
     assert len(content) == shared[0].shared_nbytes == 4 * shared[0].columns
     expected = grid("IQ1_S" if name == "IQ1_M" else name)
     assert len(expected) == entries
-    if name.startswith("IQ3"):
-        np.testing.assert_array_equal(np.frombuffer(content, np.uint8).reshape(-1, 4), expected)
-    else:
-        values = np.array([-1, 0, 1] if name.startswith("IQ1") else [8, 25, 43])
-        np.testing.assert_array_equal(values[unpacked(content)], expected)
+    values = np.array(VALUES.get(name) or VALUES[name[:3]])
+    np.testing.assert_array_equal(values[unpacked(content, expected.shape[1])], expected)
 
 
 def test_seven_signs_give_the_eighth():
