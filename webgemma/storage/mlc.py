@@ -87,9 +87,9 @@ class MlcGroup:
         groups = self._rounded(np.pad(weights, ((0, 0), (0, padding))))
         groups = groups.reshape(n, -1, self.group_size)
         zero = np.float32(self.zero)
-        largest: NDArray[np.float32] = np.abs(groups).max(axis=-1)
-        scale = self._rounded(np.divide(largest, zero, dtype=np.float32))
-        divisor = np.where(scale == 0, np.float32(np.inf), scale)[..., None]
+        scale = self._rounded(np.abs(groups).max(axis=-1) / zero)
+        divisor = scale[..., None].copy()
+        divisor[divisor == 0] = np.inf
         with np.errstate(invalid="ignore"):  # infinities are the caller's to find
             levels = self._rounded(self._rounded(groups / divisor) + zero)
             codes = np.clip(np.rint(levels), 0, 2 * zero).astype(np.uint8)
