@@ -60,11 +60,19 @@ def _why_no_packaging() -> str | None:
     return "downloads every dependency twice (WEBGEMMA_PACKAGING=1 runs it)"
 
 
+def _why_not_long() -> str | None:
+    """Return why tests marked `long` are not run; None if they are."""
+    return (
+        None if os.environ.get("WEBGEMMA_LONG") == "1" else "takes long (WEBGEMMA_LONG=1 runs it)"
+    )
+
+
 CONDITIONS = {
     "gpu": (_why_no_gpu, "WEBGEMMA_REQUIRE_GPU"),
     "browser": (_why_no_browser, "WEBGEMMA_REQUIRE_BROWSER"),
     "references": (_why_no_references, "WEBGEMMA_REQUIRE_REFERENCES"),
     "packaging": (_why_no_packaging, "WEBGEMMA_PACKAGING"),
+    "long": (_why_not_long, "WEBGEMMA_LONG"),
 }
 
 

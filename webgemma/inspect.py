@@ -93,10 +93,32 @@ def _manifest_sections(manifest: Mapping[str, Any]) -> tuple[tuple[str, str], ..
     shards = f"{format_bytes(weights['nbytes'])}, shards: {weights['num_shards']}"
     return (
         ("Model", format_table(model)),
+        *_quality_sections(manifest.get("quality")),
         (f"Storage ({shards})", storage),
         ("Memory on the GPU", format_table(on_gpu)),
         ("Limits needed", format_table(list(manifest["limits"].items()), right=(1,))),
     )
+
+
+def _quality_sections(quality: Mapping[str, Any] | None) -> tuple[tuple[str, str], ...]:
+    """Lay out what `webgemma eval --record` left, if it did."""
+    if quality is None:
+        return ()
+    rows = [("perplexity", _estimate(quality["perplexity"]))]
+    if "kl_divergence" in quality:
+        far, reference = quality["kl_divergence"], quality["reference"]
+        rows += [
+            ("KL divergence", f"{_estimate(far)}, at most {far['maximum']:.4g}"),
+            ("same top token", _estimate(quality["same_top"])),
+            ("reference", f"{reference['name']} ({', '.join(reference['storage'])})"),
+        ]
+    where = f"{quality['scored_tokens']:,} tokens of {quality['text']['name']}"
+    return ((f"Quality ({where}, context {quality['context']:,})", format_table(rows)),)
+
+
+def _estimate(figure: Mapping[str, float]) -> str:
+    """A figure and its standard error."""
+    return f"{figure['value']:.4f} ± {figure['error']:.4f}"
 
 
 def describe_program(path: Path, model: str | None = None) -> Facts:

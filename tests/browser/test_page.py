@@ -54,6 +54,17 @@ def test_the_page_says_what_the_model_is(page: Page) -> None:
     assert page.locator(".prompt").count() == 4
 
 
+def test_the_models_details_are_folded_away_until_the_chat_begins(page: Page) -> None:
+    details = page.locator(".about dl")
+    assert not details.is_visible()
+    page.get_by_text("About this model").click()
+    text = details.inner_text()
+    assert "3.4 million" in text
+    assert "LICENSE" in text
+    assert "Quality" not in text  # nobody has recorded any
+    page.get_by_text("About this model").click()
+
+
 def test_the_policy_is_in_the_page_and_in_the_headers(pebble: SiteServer, page: Page) -> None:
     meta = page.get_attribute("meta[http-equiv=Content-Security-Policy]", "content") or ""
     header = page.request.get(pebble.url).headers["content-security-policy"]

@@ -2,6 +2,7 @@
 
 /** @import { Manifest, Progress } from "../webgemma/types.d.ts" */
 
+import { about } from "./about.js";
 import { element } from "./dom.js";
 import { formatBytes, formatCount, formatDownload } from "./format.js";
 
@@ -40,6 +41,7 @@ export class Welcome {
       ...this.title(manifest),
       button,
       element("p", { className: "status" }, "Downloaded once; your browser keeps it."),
+      about(manifest),
     );
   }
 
@@ -87,6 +89,7 @@ export class Welcome {
     this.root.replaceChildren(
       ...this.title(manifest),
       element("ul", { className: "prompts", "aria-label": "Things to ask" }, ...buttons),
+      about(manifest),
     );
   }
 

@@ -8,6 +8,7 @@ import {
   formatRate,
   formatSeconds,
 } from "../app/format.js";
+import { estimate } from "../app/about.js";
 import { decodeEntities, safeHref } from "../app/markdown.js";
 import { readQuery } from "../app/query.js";
 
@@ -88,4 +89,14 @@ test("the address sets what it names, and only with sound values", () => {
   );
   const none = readQuery("?context=-1&temperature=1e9&seed=x");
   assert.deepEqual([none.context, none.temperature, none.seed], [undefined, undefined, undefined]);
+});
+
+test("a figure is shown to the digits that its error leaves", () => {
+  const cases = [
+    [40.4182, 0.4721, "40.42 ± 0.47"],
+    [0.033667, 0.002958, "0.0337 ± 0.0030"],
+    [12345.6, 98.7, "12346 ± 99"],
+    [1, 0, "1.0000 ± 0.0000"],
+  ];
+  for (const [value, error, text] of cases) assert.equal(estimate({ value, error }), text);
 });

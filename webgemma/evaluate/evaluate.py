@@ -157,7 +157,7 @@ def reference_site(source: Path, progress: Progress = no_progress) -> Iterator[P
         yield source
         return
     with TemporaryDirectory(prefix="webgemma-reference-") as folder:
-        site = Path(folder) / source.resolve().name
+        site = Path(folder) / source.resolve().name.removesuffix(".gguf")
         build_site(source, site, progress=progress)
         yield site
 
