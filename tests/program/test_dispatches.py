@@ -10,7 +10,7 @@ from tests.support.programs import shape_checkpoint
 from webgemma.architectures import lower
 from webgemma.program.check import check
 
-MOST = {"gemma": 8, "gemma2": 10}
+MOST = {"gemma": 8, "gemma2": 10, "gemma3": 11, "llama": 8}
 TYPES = ("Q4_K", "Q6_K", "F16")
 
 
@@ -48,6 +48,8 @@ def test_gate_and_up_of_different_types_cost_one_more():
 def test_as_designed():
     assert dispatches("gemma", {}) == 6
     assert dispatches("gemma2", {}) == 8
+    assert dispatches("gemma3", {}, layers=6) == 9
+    assert dispatches("llama", {}) == 6
 
 
 def test_f16_of_gemma_2b_still_fits():

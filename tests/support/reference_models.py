@@ -31,6 +31,13 @@ def _gemma2() -> Any:
     return Gemma2ForCausalLM(config)
 
 
+def _gemma3(**changes: Any) -> Any:
+    from transformers import Gemma3ForCausalLM, Gemma3TextConfig
+
+    shape = {**SHAPE, "num_hidden_layers": 7, "sliding_window": WINDOW}
+    return Gemma3ForCausalLM(Gemma3TextConfig(**shape, query_pre_attn_scalar=20, **changes))
+
+
 def _llama(**changes: Any) -> Any:
     from transformers import LlamaConfig, LlamaForCausalLM
 
@@ -43,9 +50,16 @@ LLAMA3_ROPE = {
 }  # fmt: skip
 """With the head_dim of SHAPE: frequencies that stay, that are blended and that are divided."""
 
+GEMMA3_ROPE = {
+    "full_attention": {"rope_type": "linear", "factor": 8.0, "rope_theta": 3000.0},
+    "sliding_attention": {"rope_type": "default", "rope_theta": 100.0},
+}
+
 MODELS: dict[str, Callable[[], Any]] = {
     "gemma": _gemma,
     "gemma2": _gemma2,
+    "gemma3": _gemma3,
+    "gemma3-linear": lambda: _gemma3(rope_parameters=GEMMA3_ROPE),
     "llama": _llama,
     "llama-tied": lambda: _llama(tie_word_embeddings=True, num_key_value_heads=1),
     "llama-rope3": lambda: _llama(rope_parameters=LLAMA3_ROPE, num_key_value_heads=4),
