@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.support.tiny_folder import SHAPE, tiny_weights, write_tiny
+from tests.support.tiny_folder import layers_of, tiny_weights, write_tiny, write_tiny_gguf
 from webgemma import build_site, open_session
 from webgemma.architectures import lower
 from webgemma.architectures.weights import Quantization
@@ -25,7 +25,7 @@ from webgemma.sources.mlc_cache import read_cache
 from webgemma.sources.mlc_config import QUANTIZATIONS
 from webgemma.storage.shards import ShardWriter
 
-FAMILIES = ("gemma", "gemma2", "llama")
+FAMILIES = ("gemma", "gemma2", "gemma3_text", "llama")
 BUILD_OPTIONS = {
     # MLC's name -> what `build` needs to make the same of floats
     "q0f16": ("f16", None),
@@ -83,10 +83,10 @@ def test_round_trip(source: Path, quantization: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.gpu
-@pytest.mark.parametrize("quantization", ["q4f16_1", "q4f16_0"])
-def test_the_same_logits(source: Path, quantization: str, tmp_path: Path) -> None:
+def test_the_same_logits(source: Path, tmp_path: Path) -> None:
+    """Natively, from floats and from the layout whose rows are turned back."""
     build_site(source, tmp_path / "a", quantization="q4f16_1")
-    convert_to_mlc(source, tmp_path / "mlc", quantization=quantization)
+    convert_to_mlc(source, tmp_path / "mlc", quantization="q4f16_0")
     build_site(tmp_path / "mlc", tmp_path / "b")
     logits = []
     for site in ("a", "b"):
@@ -107,15 +107,21 @@ def test_names_and_order(source: Path, tmp_path: Path) -> None:
     cache = read_cache(tmp_path / "mlc" / "tensor-cache.json")
     family = open_checkpoint(source).architecture
     norms = ["input_layernorm", "post_attention_layernorm"]
-    if family == "gemma2":
+    if family != "gemma" and family != "llama":
         norms += ["pre_feedforward_layernorm", "post_feedforward_layernorm"]
     matrices = ["self_attn.qkv_proj", "self_attn.o_proj", "mlp.gate_up_proj", "mlp.down_proj"]
+    prefix = ""
+    if family == "gemma3_text":
+        prefix = "language_model."
+        matrices[:1] = [f"self_attn.{name}_proj" for name in "qkv"]
+        norms[1:1] = ["self_attn.q_norm", "self_attn.k_norm"]
     pair = ("q_weight", "q_scale")
-    expected = [f"model.embed_tokens.{part}" for part in pair]
-    for i in range(SHAPE["num_hidden_layers"]):
-        expected += [f"model.layers.{i}.{matrix}.{part}" for matrix in matrices for part in pair]
-        expected += [f"model.layers.{i}.{norm}.weight" for norm in norms]
-    expected.append("model.norm.weight")
+    expected = [f"{prefix}model.embed_tokens.{part}" for part in pair]
+    for i in range(layers_of(family)):
+        layer = f"{prefix}model.layers.{i}"
+        expected += [f"{layer}.{matrix}.{part}" for matrix in matrices for part in pair]
+        expected += [f"{layer}.{norm}.weight" for norm in norms]
+    expected.append(f"{prefix}model.norm.weight")
     if family == "llama":
         expected += [f"lm_head.{part}" for part in pair]
     assert list(cache.tensors) == expected
@@ -126,6 +132,34 @@ def test_names_and_order(source: Path, tmp_path: Path) -> None:
     assert metadata["ParamSize"] == len(expected) == report.num_tensors
     assert metadata["ParamBytes"] == nbytes == report.weights_nbytes
     assert metadata["BitsPerParam"] == nbytes * 8 / report.num_parameters
+
+
+def cache_of(source: Path, out: Path) -> dict[str, Any]:
+    """The table of contents, MD5 sums and all, of a source converted to q4f16_1."""
+    convert_to_mlc(source, out)
+    return json.loads((out / "tensor-cache.json").read_text())
+
+
+@pytest.mark.parametrize("family", ["gemma", "gemma2", "llama"])
+def test_gguf_gives_the_same_weights(family: str, tmp_path: Path, fixtures: Path) -> None:
+    """Gemma's norms hold the 1 there, and the query and key rows of Llama are permuted."""
+    folder = write_tiny(tmp_path / "hf", family, fixtures / "tokenizer.model")
+    gguf = write_tiny_gguf(tmp_path / "model.gguf", family)
+    assert cache_of(gguf, tmp_path / "b") == cache_of(folder, tmp_path / "a")
+
+
+def test_gemma_3_with_a_vision_tower_gives_the_same_weights(tmp_path: Path, fixtures: Path) -> None:
+    from safetensors.numpy import save_file
+
+    plain = write_tiny(tmp_path / "text", "gemma3_text", fixtures / "tokenizer.model")
+    seeing = write_tiny(tmp_path / "both", "gemma3_text", fixtures / "tokenizer.model")
+    text = json.loads((plain / "config.json").read_text())
+    config = {"model_type": "gemma3", "text_config": text, "vision_config": {}}
+    (seeing / "config.json").write_text(json.dumps(config))
+    tensors = {f"language_model.{n}": t for n, t in tiny_weights("gemma3_text").items()}
+    tensors["vision_tower.patch"] = np.zeros((4, 4), np.float32)
+    save_file(tensors, seeing / "model.safetensors")
+    assert cache_of(seeing, tmp_path / "b") == cache_of(plain, tmp_path / "a")
 
 
 def test_norms_of_gemma_are_gains(tmp_path: Path, fixtures: Path) -> None:

@@ -17,7 +17,7 @@ from webgemma.tokenizer import SpecialTokens, Tokenizer
 VERSION = "0.1.0"
 MAX_PREFILL_CHUNK = 8192
 GEMMA_USER = "<start_of_turn>user\n"
-GEMMA_TEMPLATES = {"gemma3": "gemma3_instruction", "gemma3_text": "gemma3_instruction"}
+GEMMA_TEMPLATES = {"gemma3_text": "gemma3_instruction"}
 """model_type -> the name of its conversation; gemma_instruction for the older ones."""
 NAMES_BY_MARKER = {"<|start_header_id|>": "llama-3", "[INST]": "llama-2", "<|im_start|>": "chatml"}
 PLACES = {name: f"{{{name}_message}}" for name in ("user", "assistant", "tool")}

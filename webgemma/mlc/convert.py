@@ -19,7 +19,7 @@ from webgemma.mlc.cache import CacheWriter
 from webgemma.mlc.chat_config import Chat, chat_config
 from webgemma.mlc.encode import encode, plan
 from webgemma.mlc.folder import CONFIG_NAME, check_may_write, to_json, write_file
-from webgemma.mlc.model_config import model_config
+from webgemma.mlc.model_config import model_config, model_numbers
 from webgemma.mlc.parameters import Parameter, family_of, parameters
 from webgemma.mlc.schemes import Scheme, scheme_of
 from webgemma.progress import Progress, no_progress
@@ -76,9 +76,10 @@ def convert_to_mlc(
     check_may_write(path, force=force)
     progress("reading", 0, 1)
     checkpoint = open_checkpoint(Path(source))
-    family_of(checkpoint)
+    family = family_of(checkpoint)
     lower(checkpoint)  # it takes every key and tensor, or says what is wrong
-    numbers = model_config(checkpoint)
+    checkpoint = family.text_of(checkpoint)
+    numbers = model_numbers(checkpoint)
     found = list(parameters(checkpoint, numbers))
     files, warnings = _other_files(checkpoint, scheme, numbers, chat_template)
     check_room(path, sum(record.nbytes for p in found for record in plan(p, scheme)))
@@ -153,11 +154,12 @@ def _other_files(
         config["chat_template"] = checkpoint.chat_template
     if config:
         files["tokenizer_config.json"] = to_json(config)
+    model_type = family_of(checkpoint).model_type
     described = chat_config(
         checkpoint,
-        model_type=family_of(checkpoint).model_type,
+        model_type=model_type,
         quantization=scheme.name,
-        model_config=numbers,
+        model_config=model_config(model_type, dict(numbers)),
         chat=Chat(data, tokenizer, special),
         tokenizer_files=list(files),
         tokenizer_document=json.loads(document),

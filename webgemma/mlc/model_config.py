@@ -1,6 +1,6 @@
 """The numbers of a model as MLC's configuration classes name them.
 
-Source: mlc-llm python/mlc_llm/model/{gemma,gemma2,llama}/*_model.py. Keys that those classes do not
+Source: mlc-llm python/mlc_llm/model/*/*_model.py. Keys that those classes do not
 have (max_position_embeddings) MLC carries along; they tell our own reader what it leaves out.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from webgemma.architectures import gemma3
 from webgemma.architectures.config import KeyReader
 from webgemma.architectures.rope import LLAMA3_NUMBERS, read_rope
 from webgemma.checkpoint import Checkpoint
@@ -17,24 +18,37 @@ from webgemma.mlc.chat_config import MAX_PREFILL_CHUNK
 
 Numbers = dict[str, Any]
 LM_HEAD, ROPE_FREQS = "output.weight", "rope_freqs.weight"  # in GGUF
+GEMMA3_ONLY_OUTER = ("vocab_size", "tensor_parallel_shards", "max_batch_size")
+GEMMA3_OUTER = (
+    *GEMMA3_ONLY_OUTER, "context_window_size", "sliding_window_size", "prefill_chunk_size",
+)  # fmt: skip
+"""Keys of Gemma3Config that stand beside text_config."""
+GEMMA3_CONTEXT = 8192  # MLC's own, where the window is no longer
 MAX_BATCH_SIZE = 128  # gen_config's default
 SIGNIFICANT = 7  # decimal digits of a float32, as which GGUF stores numbers
 
 
-def model_config(checkpoint: Checkpoint) -> dict[str, Any]:
-    """The "model_config" of mlc-chat-config.json; `lower` has checked what it is made of.
+def model_numbers(checkpoint: Checkpoint) -> Numbers:
+    """All numbers of a model, under MLC's names; `lower` has checked what they are made of.
 
     Raises:
         UnsupportedError: MLC has no such model.
     """
-    keys = KeyReader(checkpoint)
-    numbers = _FAMILIES[checkpoint.architecture](keys, _shared(keys))
-    context = numbers["context_window_size"]
+    numbers = _FAMILIES[checkpoint.architecture](KeyReader(checkpoint))
     return numbers | {
-        "prefill_chunk_size": min(context, MAX_PREFILL_CHUNK),
+        "prefill_chunk_size": min(numbers["context_window_size"], MAX_PREFILL_CHUNK),
         "tensor_parallel_shards": 1,
         "max_batch_size": MAX_BATCH_SIZE,
     }
+
+
+def model_config(model_type: str, numbers: Numbers) -> Numbers:
+    """The numbers as "model_config" holds them: Gemma 3's mostly in text_config."""
+    if model_type != "gemma3_text":
+        return numbers
+    outer = {key: numbers[key] for key in GEMMA3_OUTER}
+    text = {key: value for key, value in numbers.items() if key not in GEMMA3_ONLY_OUTER}
+    return {"text_config": text, **outer, "is_text_model": True}
 
 
 def _shared(keys: KeyReader) -> Numbers:
@@ -55,9 +69,9 @@ def _shared(keys: KeyReader) -> Numbers:
     }
 
 
-def _gemma(keys: KeyReader, numbers: Numbers) -> Numbers:
+def _gemma(keys: KeyReader) -> Numbers:
     """GemmaConfig."""
-    return numbers | {
+    return _shared(keys) | {
         "attention_bias": False,
         "hidden_activation": "gelu_pytorch_tanh",
         "tie_word_embeddings": True,
@@ -65,9 +79,9 @@ def _gemma(keys: KeyReader, numbers: Numbers) -> Numbers:
     }
 
 
-def _gemma2(keys: KeyReader, numbers: Numbers) -> Numbers:
+def _gemma2(keys: KeyReader) -> Numbers:
     """Gemma2Config: MLC cuts the context to the window, as it has no local attention there."""
-    numbers = _gemma(keys, numbers)
+    numbers = _gemma(keys)
     window = keys.integer("sliding_window", 1 << 20, 4096)
     is_27b = numbers["num_hidden_layers"] == 46
     scalar = numbers["hidden_size"] / numbers["num_attention_heads"] if is_27b else None
@@ -82,13 +96,48 @@ def _gemma2(keys: KeyReader, numbers: Numbers) -> Numbers:
     }
 
 
-def _llama(keys: KeyReader, numbers: Numbers) -> Numbers:
+def _gemma3(keys: KeyReader) -> Numbers:
+    """Gemma3TextConfig, and what MLC leaves out: its layers share one rope, unscaled."""
+    config = gemma3.config_of(keys)
+    c, ropes = config.decoder, gemma3.ropes_of(keys)
+    window = max(config.windows)
+    if ropes["rope_local"].kind != "default" or ropes["rope"].kind not in ("default", "linear"):
+        raise UnsupportedError(
+            f"{keys.checkpoint.path}: the rotary scaling of this Gemma 3 is not supported (have "
+            "linear, of global layers). Build a site from the model instead."
+        )
+    scale = ropes["rope"].factor
+    kinds = ("full_attention", "sliding_attention")
+    return {
+        "hidden_size": c.hidden_size,
+        "intermediate_size": c.intermediate_size,
+        "num_hidden_layers": c.num_hidden_layers,
+        "attention_bias": False,
+        "num_attention_heads": c.num_attention_heads,
+        "num_key_value_heads": c.num_key_value_heads,
+        "head_dim": c.head_dim,
+        "rms_norm_eps": rounded(c.rms_norm_eps),
+        "hidden_activation": "gelu_pytorch_tanh",
+        "position_embedding_base": rounded(ropes["rope"].theta),
+        "rope_scaling": {"rope_type": "linear", "factor": scale} if scale != 1 else 0,
+        "context_window_size": max(window, GEMMA3_CONTEXT),
+        "query_pre_attn_scalar": rounded(c.attention_scale**-2),
+        "sliding_window_size": window,
+        "vocab_size": c.vocab_size,
+        "tie_word_embeddings": True,
+        "max_position_embeddings": c.max_position_embeddings,
+        "rope_local_base_freq": rounded(ropes["rope_local"].theta),
+        "layer_types": [kinds[bool(size)] for size in config.windows],
+    }
+
+
+def _llama(keys: KeyReader) -> Numbers:
     """LlamaConfig."""
     if keys.is_gguf:
         is_tied = LM_HEAD not in keys.checkpoint.tensors
     else:
         is_tied = keys.flag("tie_word_embeddings", False)
-    return numbers | {
+    return _shared(keys) | {
         "tie_word_embeddings": is_tied,
         "rope_scaling": _rope_scaling(keys),
         "context_window_size": keys.integer("max_position_embeddings", 1 << 20, 2048),
@@ -129,8 +178,10 @@ def rounded(value: float) -> float | int:
     return int(short) if short.is_integer() else short
 
 
-_FAMILIES: dict[str, Callable[[KeyReader, Numbers], Numbers]] = {
+_FAMILIES: dict[str, Callable[[KeyReader], Numbers]] = {
     "gemma": _gemma,
     "gemma2": _gemma2,
+    "gemma3": _gemma3,
+    "gemma3_text": _gemma3,
     "llama": _llama,
 }

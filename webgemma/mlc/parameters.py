@@ -1,16 +1,16 @@
 """A model's parameters as MLC has them: names, order, and what it fuses.
 
-Source: mlc-llm python/mlc_llm/model/{gemma,gemma2,llama}/*_model.py and *_loader.py.
+Source: mlc-llm python/mlc_llm/model/*/*_model.py and *_loader.py.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from webgemma.architectures import gemma, gemma2, llama
+from webgemma.architectures import gemma, gemma2, gemma3, llama
 from webgemma.architectures.row_order import HalvesOfPairs
 from webgemma.architectures.weights import Names
 from webgemma.checkpoint import Checkpoint, Tensor
@@ -33,12 +33,27 @@ class Family:
     paired: tuple[str, ...] = ()
     """Ours: what GGUF holds with the rows of rotated pairs side by side."""
     prefix: str = ""
+    text_of: Callable[[Checkpoint], Checkpoint] = lambda checkpoint: checkpoint
+    """The text of a checkpoint that sees, too."""
+    names_in: Callable[[Checkpoint], Names] | None = None
+    """`tensors` as this checkpoint has them, where that varies."""
 
 
 FUSED = {"qkv_proj": QKV, "gate_up_proj": GATE_UP}
+GEMMA3 = Family(
+    "gemma3_text",
+    gemma3.TENSORS,
+    {"gate_up_proj": GATE_UP},
+    gemma3.NORM_OFFSET,
+    prefix="language_model.",
+    text_of=gemma3.text_of,
+    names_in=gemma3.names_in,
+)
 FAMILIES: Mapping[str, Family] = {
     "gemma": Family("gemma", gemma.TENSORS, FUSED, gemma.NORM_OFFSET),
     "gemma2": Family("gemma2", gemma2.TENSORS, FUSED, gemma2.NORM_OFFSET),
+    "gemma3": GEMMA3,
+    "gemma3_text": GEMMA3,
     "llama": Family("llama", llama.TENSORS, FUSED, paired=("q_proj", "k_proj")),
 }
 """By the architecture's name in a checkpoint."""
@@ -102,7 +117,7 @@ def parameters(checkpoint: Checkpoint, numbers: Mapping[str, Any]) -> Iterator[P
 
     Args:
         checkpoint: The model.
-        numbers: What `model_config` made of its configuration.
+        numbers: What `model_numbers` made of its configuration.
     """
     take = _Taker(checkpoint, family_of(checkpoint), numbers["head_dim"])
     yield take.parameter(("embed_tokens",))
@@ -136,7 +151,7 @@ class _Taker:
     def parameter(self, names: tuple[str, ...], layer: int | None = None) -> Parameter:
         """The parameter that our `names` make."""
         parts = tuple(self._tensor(name, layer) for name in names)
-        theirs = self._name(names[0], layer, column=0).removesuffix(SUFFIX)
+        theirs = self.family.tensors[names[0]][0].replace("{i}", str(layer)).removesuffix(SUFFIX)
         for module, fused in self.family.fused.items():
             if names == fused:
                 theirs = f"{theirs.rpartition('.')[0]}.{module}"
@@ -146,9 +161,8 @@ class _Taker:
 
     def _tensor(self, name: str, layer: int | None) -> Tensor:
         is_gguf = self.checkpoint.format == "gguf"
-        tensor = self.checkpoint.tensors[self._name(name, layer, column=int(is_gguf))]
+        names = self.family.names_in(self.checkpoint) if self.family.names_in else None
+        theirs = (names or self.family.tensors)[name][int(is_gguf)]
+        tensor = self.checkpoint.tensors[theirs.replace("{i}", str(layer))]
         is_paired = is_gguf and name in self.family.paired
         return HalvesOfPairs(tensor, self.head_dim) if is_paired else tensor
-
-    def _name(self, name: str, layer: int | None, *, column: int) -> str:
-        return self.family.tensors[name][column].replace("{i}", str(layer))
