@@ -75,6 +75,11 @@ def test_a_short_text_is_one_line(site: Path, tmp_path: Path) -> None:
     )
 
 
+def test_a_missing_text_is_named_before_the_reference_is_built(site: Path, fixtures: Path) -> None:
+    result = run(site, "--text", "none.txt", "--reference", fixtures / "gemma2-F16.gguf")
+    assert result.stderr == "error: none.txt: cannot be read: No such file or directory.\n"
+
+
 def test_a_file_that_could_not_be_written_is_noticed_first(site: Path, tmp_path: Path) -> None:
     file = tmp_path / "none" / "a.csv"
     result = run(site, "--text", site.parent / "text.txt", "--csv", file)

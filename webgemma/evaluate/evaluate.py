@@ -94,8 +94,7 @@ def evaluate(
         FormatError: a site or the text is damaged.
         GpuError: there is no adapter, or a model computes what is not finite.
     """
-    document = read_text(Path(text))
-    models = [open_site_model(site) for site in sites]
+    models, document = open_inputs(sites, text)
     base = None if reference is None else open_site_model(reference)
     everyone = [*models, *([base] if base else [])]
     length = context or min(DEFAULT_CONTEXT, *(m.manifest["context"]["max"] for m in everyone))
@@ -116,6 +115,15 @@ def evaluate(
             for name, model in zip(names, models, strict=True)
         )
     return Evaluation(document, chunks, results, first)
+
+
+def open_inputs(sites: Sequence[str | Path], text: str | Path) -> tuple[list[SiteModel], Text]:
+    """Open the sites' models and read the text, so that what is missing is said at once.
+
+    Raises:
+        FormatError: a site or the text is damaged.
+    """
+    return [open_site_model(site) for site in sites], read_text(Path(text))
 
 
 def run_model(
