@@ -6,6 +6,7 @@ types, in all variants.
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import shutil
@@ -14,8 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.gpu import device
+from tests.support.gpu import VARIANTS, device
 from tests.support.programs import all_programs
+from webgemma.program.expr import evaluate
 from webgemma.runtime.runner import DIRECTIVES, Runner, choose_variant
 
 HERE = Path(__file__).parent
@@ -29,7 +31,7 @@ def programs(fixtures):
 
 
 @pytest.mark.gpu
-@pytest.mark.parametrize("variant", ["f32", "subgroups", "f16", "f16+subgroups"])
+@pytest.mark.parametrize("variant", VARIANTS)
 def test_naga(programs, variant):
     for program, shaders in programs:
         chosen = choose_variant(program.variants, set(DIRECTIVES), variant)
@@ -57,10 +59,10 @@ def test_dawn(programs):
     folder = dawn_folder()
     shaders = {}
     for program, texts in programs:
-        for kernel in program.kernels.values():
-            for shader in kernel.shaders.values():
-                key = (texts[shader.file], shader.requires, tuple(kernel.constants.items()))
-                shaders[key] = shader.file
+        for kernel, variant in itertools.product(program.kernels.values(), program.variants):
+            shader = kernel.shaders[variant.name]
+            values = ((k, evaluate(v, variant.symbols)) for k, v in kernel.constants.items())
+            shaders[texts[shader.file], shader.requires, tuple(values)] = shader.file
     request = [
         {"name": name, "code": code, "requires": requires, "constants": dict(constants)}
         for (code, requires, constants), name in shaders.items()

@@ -191,6 +191,8 @@ def render_variant(
     switches = {word: word in words for word in (*FEATURES, "software")}
     text = render(template, {**params, **switches})
     for word in ("software", *FEATURES):
+        if word != "software" and switches["software"]:
+            continue  # such a text uses its variant's features without asking
         without = render(template, {**params, **switches, word: False})
         if switches[word] and without == text:
             switches[word] = False
