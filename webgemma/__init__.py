@@ -25,12 +25,15 @@ if TYPE_CHECKING:
         UnsupportedError,
         WebGemmaError,
     )
+    from webgemma.mlc import MlcReport, convert_to_mlc
     from webgemma.runtime.generation import Generation
     from webgemma.runtime.session import Session, open_session
 
 _HOMES = {
     "SiteReport": "webgemma.build",
     "build_site": "webgemma.build",
+    "MlcReport": "webgemma.mlc",
+    "convert_to_mlc": "webgemma.mlc",
     "ConfigError": "webgemma.errors",
     "FormatError": "webgemma.errors",
     "GpuError": "webgemma.errors",
@@ -48,6 +51,7 @@ __all__ = [
     "FormatError",
     "Generation",
     "GpuError",
+    "MlcReport",
     "ProgramError",
     "Session",
     "SiteReport",
@@ -55,6 +59,7 @@ __all__ = [
     "WebGemmaError",
     "__version__",
     "build_site",
+    "convert_to_mlc",
     "open_session",
 ]
 

@@ -16,6 +16,8 @@ from tests.support.tiny_folder import layers_of, tiny_weights, write_tiny, write
 from webgemma import build_site, open_session
 from webgemma.architectures import lower
 from webgemma.architectures.weights import Quantization
+from webgemma.chat import chat_data
+from webgemma.checkpoint import Checkpoint
 from webgemma.errors import ConfigError, FormatError, UnsupportedError
 from webgemma.mlc import convert_to_mlc
 from webgemma.mlc.schemes import SCHEMES
@@ -24,6 +26,7 @@ from webgemma.sources import open_checkpoint
 from webgemma.sources.mlc_cache import read_cache
 from webgemma.sources.mlc_config import QUANTIZATIONS
 from webgemma.storage.shards import ShardWriter
+from webgemma.tokenizer import Tokenizer, make_tokenizer_json, special_tokens
 
 FAMILIES = ("gemma", "gemma2", "gemma3_text", "llama")
 BUILD_OPTIONS = {
@@ -38,6 +41,7 @@ BUILD_OPTIONS = {
     "q4f32_1": ("q4f32_1", None),
 }
 TOKENS = list(range(3, 43))
+PEBBLE = Path(__file__).parents[2] / "models" / "pebble" / "checkpoint"
 
 
 @pytest.fixture(scope="module", params=FAMILIES)
@@ -242,6 +246,26 @@ def test_configuration(tmp_path: Path, fixtures: Path) -> None:
     assert conversation["seps"] == ["<end_of_turn>\n"]
     assert conversation["system_prefix_token_ids"] == [2]
     assert conversation["stop_token_ids"] == config["eos_token_id"]
+
+
+def test_the_conversation_comes_back(tmp_path: Path) -> None:
+    """By the template in tokenizer_config.json; without it by conv_template, which never trims."""
+    source = open_checkpoint(PEBBLE)
+    convert_to_mlc(PEBBLE, tmp_path / "mlc")
+    expected = chat_of(source)
+    assert chat_of(open_checkpoint(tmp_path / "mlc")) == expected
+    (tmp_path / "mlc" / "tokenizer_config.json").unlink()
+    bare = open_checkpoint(tmp_path / "mlc")
+    roles = {name: {**role, "trim": False} for name, role in expected["roles"].items()}
+    assert chat_of(bare) == {**expected, "roles": roles}
+    assert bare.generation_config["temperature"] == 0.0  # do_sample is false
+
+
+def chat_of(checkpoint: Checkpoint) -> Any:
+    """The conversation as data."""
+    tokenizer = Tokenizer.from_json(make_tokenizer_json(checkpoint.tokenizer))
+    special = special_tokens(checkpoint, tokenizer)
+    return chat_data(checkpoint.chat_template, tokenizer, special=special)
 
 
 def test_llama_3_s_rotary_scaling(tmp_path: Path, fixtures: Path) -> None:

@@ -51,6 +51,7 @@ def chat_config(
     """The content of mlc-chat-config.json, every field that MLC writes, in its order."""
     context = model_config["context_window_size"]
     generation = checkpoint.generation_config
+    is_greedy = generation.get("do_sample") is False
     special = chat.special
     return {
         "version": VERSION,
@@ -65,7 +66,7 @@ def chat_config(
         "attention_sink_size": -1,
         "tensor_parallel_shards": 1,
         "pipeline_parallel_stages": 1,
-        "temperature": _number(generation, "temperature"),
+        "temperature": 0.0 if is_greedy else _number(generation, "temperature"),
         "presence_penalty": 0.0,
         "frequency_penalty": 0.0,
         "repetition_penalty": _number(generation, "repetition_penalty"),
