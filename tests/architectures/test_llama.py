@@ -214,6 +214,15 @@ def test_old_checkpoints_may_hold_frequencies():
     assert lowered.program.num_hidden_layers == 1
 
 
+def test_floats_of_a_7b_fit_the_limits():
+    """Stacked q, k and v would be 100 MB, down_proj is 90 MB in F16 and 180 MB in F32."""
+    shape = {"hidden": 4096, "intermediate": 11008, "heads": (32, 32, 128)}
+    for default, most in (("F16", 9), ("F32", 12)):
+        lowered = lower(shape_checkpoint("llama", {}, default=default, **shape))
+        report = check(lowered.program, lowered.shaders)
+        assert report.dispatches_per_layer["decode"] <= most
+
+
 def test_a_long_context_is_cut_to_what_a_binding_holds():
     """Llama 3.1's 131,072 tokens of 8 heads of 128 would be 512 MiB of keys in a layer."""
     checkpoint = shape_checkpoint("llama", {}, heads=(8, 8, 128))

@@ -71,12 +71,16 @@ MODELS: dict[str, Callable[[], Any]] = {
 
 
 def make_model(name: str) -> Any:
-    """A seeded model with sharp attention, float32: gains near 1, logits of some units."""
+    """A seeded model of this name, float32."""
+    return set_weights(MODELS[name](), name)
+
+
+def set_weights(model: Any, family: str) -> Any:
+    """Seed a model's weights: sharp attention, gains near 1, logits of some units."""
     import torch
 
     torch.manual_seed(0)
-    model = MODELS[name]()
-    mean = 0.0 if name.startswith("gemma") else 1.0  # of a norm: Gemma stores gain - 1
+    mean = 0.0 if family.startswith("gemma") else 1.0  # of a norm: Gemma stores gain - 1
     with torch.no_grad():
         for key, parameter in model.named_parameters():
             values = torch.randn_like(parameter)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from webgemma.checkpoint import Checkpoint, Tensor
 from webgemma.errors import ConfigError, FormatError, UnsupportedError
-from webgemma.storage.layout import Matrix, plan_matrix
+from webgemma.storage.layout import PIECE_NBYTES, Matrix, most_rows, plan_matrix
 from webgemma.storage.quantize import KEEP, QUANTIZERS
 from webgemma.storage.registry import storage_for
 from webgemma.storage.types import K_MULTIPLE, StorageType, check_in_features
@@ -160,10 +160,14 @@ def all_rows(tensor: Tensor) -> Rows:
 
 
 def adjacent_groups(plan: WeightPlan, parts: tuple[Tensor, ...]) -> list[list[int]]:
-    """Indices of neighbours that share a storage type, so that they can be one matrix."""
+    """Indices of neighbours that can be one matrix: of one storage type, and within one piece."""
     groups: list[list[int]] = []
     for i, part in enumerate(parts):
-        if groups and plan.storage_of(parts[groups[-1][-1]]) == plan.storage_of(part):
+        storage = plan.storage_of(part)
+        most = most_rows(storage.planes(part.shape[-1]), PIECE_NBYTES)
+        together = [parts[j] for j in groups[-1]] if groups else []
+        rows = part.shape[0] + sum(other.shape[0] for other in together)
+        if together and plan.storage_of(together[-1]) == storage and rows <= most:
             groups[-1].append(i)
         else:
             groups.append([i])

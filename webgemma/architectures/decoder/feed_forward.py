@@ -31,39 +31,30 @@ def project(
     label = f"layers.{layer}.{ours}"
     residual = post_norm is None
     mode = "add" if residual else "store"
-    piece = only_piece(matrix)
-    target = d.x if residual else d.row("decode.branch", c.hidden_size)
-    launch = matvec(
-        d,
-        "matvec",
-        matrix,
-        piece,
-        {"n": piece.rows, "mode": mode},
-        mode=f"_{mode}" if residual else "",
-    )
-    bound: dict[str, Bound] = {
-        "w": Range(piece.buffer),
-        "x": d.row(f"decode.{x}", k),
-        "y": target,
-    }
-    dispatch = (matvec_dispatch(c.hidden_size, k), 1, 1)
-    d.builder.step("decode", label, launch, bound, dispatch)
-
-    chunk = d.x if residual else d.rows("branch", c.hidden_size)
-    matmul(
-        d,
-        matrix,
-        piece,
-        mode,
-        y_stride=c.hidden_size,
-        y_start=0,
-        label=label,
-        x=d.rows(x, k),
-        y=chunk,
-    )
+    row = d.x if residual else d.row("decode.branch", c.hidden_size)
+    rows = d.x if residual else d.rows("branch", c.hidden_size)
+    for piece in matrix.pieces:
+        start = piece.row_start
+        extra = {"n": piece.rows, "mode": mode}
+        suffix = f"_{mode}" if residual else ""
+        launch = matvec(d, "matvec", matrix, piece, extra, {"Y_START": start}, mode=suffix)
+        bound: dict[str, Bound] = {"w": Range(piece.buffer), "x": d.row(f"decode.{x}", k), "y": row}
+        dispatch = (matvec_dispatch(piece.rows, k), 1, 1)
+        d.builder.step("decode", label, launch, bound, dispatch)
+        matmul(
+            d,
+            matrix,
+            piece,
+            mode,
+            y_stride=c.hidden_size,
+            y_start=start,
+            label=label,
+            x=d.rows(x, k),
+            y=rows,
+        )
     if post_norm is not None:
-        rms_norm(d, "decode", f"{label}.norm", "add", x=target, gain=post_norm, y=d.x)
-        rms_norm(d, "prefill", f"{label}.norm", "add", x=chunk, gain=post_norm, y=d.x)
+        rms_norm(d, "decode", f"{label}.norm", "add", x=row, gain=post_norm, y=d.x)
+        rms_norm(d, "prefill", f"{label}.norm", "add", x=rows, gain=post_norm, y=d.x)
 
 
 def gate_up(d: Decoder, layer: int, gain: Range) -> None:
