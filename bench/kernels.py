@@ -4,13 +4,15 @@
         [--types q4_0,q6_k]
 
 One run measures all, so that the ratios hold whatever the machine does otherwise: for every repeat
-each type and numpy once, then medians. A command buffer holds enough dispatches for about 50 ms.
+each type and numpy once, in random order, then medians. A command buffer holds enough dispatches
+for about 50 ms.
 """
 
 from __future__ import annotations
 
 import argparse
 import math
+import random
 import statistics
 import sys
 import time
@@ -108,7 +110,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=4096)
     parser.add_argument("--columns", type=int, default=4096)
     parser.add_argument("--variant", choices=VARIANTS, default="software")
-    parser.add_argument("--repeat", type=int, default=5)
+    parser.add_argument("--repeat", type=int, default=15)
     parser.add_argument("--types", default=",".join(STORAGE_TYPES), help="separated by commas")
     arguments = parser.parse_args()
     shape = (arguments.rows, arguments.columns)
@@ -117,10 +119,12 @@ def main() -> None:
     made = {name: make_weights(name, *shape) for name in arguments.types.split(",")}
     kernels = {name: Timed(weights, arguments.variant) for name, weights in made.items()}
     times: dict[str, list[float]] = {name: [] for name in ("numpy", *kernels)}
+    order, rng = list(times), random.Random(0)
     for _ in range(arguments.repeat):
-        times["numpy"].append(numpy_seconds(matrix, x))
-        for name, kernel in kernels.items():
-            times[name].append(kernel.seconds())
+        rng.shuffle(order)  # numpy's threads spin for a while after a product: on any type alike
+        for name in order:
+            timed = kernels.get(name)
+            times[name].append(timed.seconds() if timed else numpy_seconds(matrix, x))
     report(times, {name: weights.matrix for name, weights in made.items()}, shape)
 
 

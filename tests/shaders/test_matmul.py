@@ -14,26 +14,25 @@ from webgemma.shaders import render
 
 pytestmark = pytest.mark.gpu
 
+VARIANTS = ["f32", "f16", "software"]
 GATED = [f"{mode}.{name}" for mode in ("gated", "times_gate") for name in reference.ACTIVATIONS]
 SHAPES = [(7, 37, 256), (33, 130, 768), (1, 65, 512)]  # tokens, rows, columns
 
 
 @pytest.mark.parametrize("storage", FEW)
-def test_no_other_variant_changes_its_text(storage):
+def test_subgroups_alone_change_nothing(storage):
     w = make_weights(storage, 64, 256)
-    params = {**w.params, "n": 64, "mode": "store", "y_stride": 64, "softcap": 0.0, "f16": False}
-    texts = {
-        render("matmul", {**params, "subgroups": subgroups, "software": software})
-        for subgroups in (False, True)
-        for software in (False, True)
-    }
-    assert len(texts) == 1
+    params = {**w.params, "n": 64, "mode": "store", "y_stride": 64, "softcap": 0.0}
+    for f16 in (False, True):
+        switches = {**params, "f16": f16, "software": False}
+        plain, other = (render("matmul", {**switches, "subgroups": on}) for on in (False, True))
+        assert plain == other
 
 
 @pytest.mark.parametrize(
     ("variant", "storage", "m", "n", "k", "mode"),
     spread(
-        ["f32", "f16"],
+        VARIANTS,
         [*rotate(["store", "add", "logits", *GATED], SHAPES), *rotate(["store"], SHAPES)],
     ),
 )
@@ -56,7 +55,11 @@ def test_matmul(storage, variant, m, n, k, mode):
             "activation": activation,
         },
         {"state": state(num_tokens=m), "w": w.words, "x": x, "y": before},
-        (-(-n // (32 if mode == "gated" else 64)), -(-m // 32), 1),
+        (
+            -(-n // (32 if mode == "gated" else 64)),
+            -(-m // (8 if variant == "software" else 32)),
+            1,
+        ),
         variant=variant,
         constants={"Y_START": 2},
     )["y"]
@@ -76,3 +79,34 @@ def test_matmul(storage, variant, m, n, k, mode):
     else:
         gate = reference.ACTIVATIONS[activation](before[:, 2 : 2 + n])
         check_nmse(got, gate * product, variant)
+
+
+@pytest.mark.parametrize("bias", ["row", "table"])
+@pytest.mark.parametrize("mode", ["store", "add", "activate"])
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize(("m", "n", "k"), [(7, 37, 256), (33, 130, 96), (1, 64, 32)])
+def test_bias(variant, mode, bias, m, n, k):
+    """The bias is added first; columns after the last, up to a multiple of 32, become zeros."""
+    w = make_weights("f16", n, k)
+    rng = np.random.default_rng(4)
+    x = rng.standard_normal((m, k)).astype(np.float32)
+    added = rng.standard_normal(n if bias == "row" else (m, n)).astype(np.float32)
+    width = n if bias == "table" else -(-n // 32) * 32
+    before = rng.standard_normal((m, width)).astype(np.float32)
+    got = run_kernel(
+        "matmul",
+        {
+            **w.params, "n": n, "mode": mode, "y_stride": width, "width": width, "bias": bias,
+            "activation": "gelu_tanh", "softcap": 0.0,
+        },
+        {"state": state(num_tokens=m), "w": w.words, "x": x, "y": before, "bias": added},
+        (-(-n // 64), -(-m // (8 if variant == "software" else 32)), 1),
+        variant=variant,
+    )["y"]  # fmt: skip
+    expected = reference.matmul(w.values, x) + added
+    if mode == "add":
+        expected += before[:, :n]
+    elif mode == "activate":
+        expected = reference.gelu(expected)
+    check_nmse(got[:, :n], expected, variant)
+    assert not got[:, n:].any()

@@ -12,7 +12,7 @@ import pytest
 from gguf import GGMLQuantizationType
 from gguf.quants import dequantize
 
-from tests.support.seeded_gguf import write_seeded_gguf
+from tests.support.seeded_gguf import gemma2_2b_q4_k_m, write_seeded_gguf
 from tests.support.vocabulary import SPACE, make_vocabulary
 from webgemma.sources import open_checkpoint
 from webgemma.sources.tensor import FileTensor
@@ -47,8 +47,16 @@ def test_holds_what_the_listing_names(tmp_path: Path) -> None:
     assert len(checkpoint.metadata["tokenizer.ggml.tokens"]) == 2_000
 
 
-def test_weights_are_sane(tmp_path: Path) -> None:
-    path = write_seeded_gguf(small_listing(), tmp_path / "a.gguf", layers=1)
+def shrunk(listing: dict[str, Any]) -> dict[str, Any]:
+    """The listing with a sixteenth of its rows."""
+    for tensor in listing["tensors"]:
+        tensor["shape"] = [*tensor["shape"][:1], *(n // 16 for n in tensor["shape"][1:])]
+    return listing
+
+
+@pytest.mark.parametrize("listing", [small_listing(), shrunk(gemma2_2b_q4_k_m())])
+def test_weights_are_sane(listing: dict[str, Any], tmp_path: Path) -> None:
+    path = write_seeded_gguf(listing, tmp_path / "a.gguf", layers=1)
     for tensor in open_checkpoint(path).tensors.values():
         assert isinstance(tensor, FileTensor)
         rows = tensor.read_rows(0, tensor.num_rows)

@@ -1,6 +1,6 @@
 """Make a GGUF file with every tensor of a listing, filled with seeded random, sane values.
 
-    python -m tests.support.seeded_gguf LISTING.json OUT.gguf [--layers N] [--seed N]
+    python -m tests.support.seeded_gguf LISTING OUT.gguf [--layers N] [--seed N]
 
 A listing is `{"metadata": {key: text}, "tensors": [{"name", "type", "shape"}]}`, shapes in GGUF's
 order. The file is streamed, so a big one needs little memory.
@@ -25,7 +25,7 @@ from tests.support.vocabulary import make_vocabulary
 
 CHUNK_NBYTES = 16 << 20
 ALIGNMENT = 32
-FILE_TYPES = {"F16": 1, "Q4_1": 3}  # Source: llama.h, enum llama_ftype
+FILE_TYPES = {"F16": 1, "Q4_1": 3, "Q4_K_M": 15}  # Source: llama.h, enum llama_ftype
 Fill = Callable[[np.random.Generator, int, int], NDArray[np.uint8]]
 """(generator, number of blocks, in_features) -> blocks [n, bytes per block]."""
 
@@ -52,6 +52,18 @@ def fill_q4_1(rng: np.random.Generator, count: int, in_features: int) -> NDArray
     return blocks
 
 
+def fill_q4_k(rng: np.random.Generator, count: int, in_features: int) -> NDArray[np.uint8]:
+    """Blocks of d, dmin f16, 8 pairs of 6-bit s and m, 256 codes; the weight is d s q - dmin m."""
+    blocks = _random_bytes(rng, count, 144)
+    # With m = s and dmin = 7.5 d the weight is d s (q - 7.5); s has a mean square of 1323.
+    blocks[:, 8:12] = blocks[:, 4:8]
+    blocks[:, 12:16] = (blocks[:, 12:16] & 0xF) * 17
+    scale = _scales(rng, count, 1 / (4.61 * math.sqrt(1323 * in_features)))
+    blocks[:, 0:2] = scale.view(np.uint8)
+    blocks[:, 2:4] = (7.5 * scale.astype(np.float32)).astype("<f2").view(np.uint8)
+    return blocks
+
+
 def fill_q6_k(rng: np.random.Generator, count: int, in_features: int) -> NDArray[np.uint8]:
     """Blocks of 256 codes of 6 bits, 16 scales i8, d f16; the weight is d s (q - 32)."""
     blocks = _random_bytes(rng, count, 210)
@@ -62,7 +74,78 @@ def fill_q6_k(rng: np.random.Generator, count: int, in_features: int) -> NDArray
     return blocks
 
 
-FILLS: dict[str, Fill] = {"F32": fill_f32, "F16": fill_f16, "Q4_1": fill_q4_1, "Q6_K": fill_q6_k}
+FILLS: dict[str, Fill] = {
+    "F32": fill_f32,
+    "F16": fill_f16,
+    "Q4_1": fill_q4_1,
+    "Q4_K": fill_q4_k,
+    "Q6_K": fill_q6_k,
+}
+
+
+def gemma2_2b_q4_k_m() -> dict[str, Any]:
+    """The listing of Gemma 2 2B as llama-quantize writes it for Q4_K_M.
+
+    Source of the mix: llama.cpp's llama_tensor_get_type: the embedding is Q6_K, and so are the
+    values' and the down projections of the first and last eighth and every third layer between.
+    """
+    hidden, wide, heads, kv, layers = 2304, 9216, 8 * 256, 4 * 256, 26
+    tensors: list[tuple[str, str, list[int]]] = [
+        ("token_embd.weight", "Q6_K", [hidden, 256_000]),
+        ("output_norm.weight", "F32", [hidden]),
+    ]
+    for i in range(layers):
+        eighth = layers // 8
+        more = i < eighth or i >= 7 * layers // 8 or (i - eighth) % 3 == 2
+        better = "Q6_K" if more else "Q4_K"
+        shapes = {
+            "attn_norm": ("F32", [hidden]),
+            "attn_q": ("Q4_K", [hidden, heads]),
+            "attn_k": ("Q4_K", [hidden, kv]),
+            "attn_v": (better, [hidden, kv]),
+            "attn_output": ("Q4_K", [heads, hidden]),
+            "post_attention_norm": ("F32", [hidden]),
+            "ffn_norm": ("F32", [hidden]),
+            "ffn_gate": ("Q4_K", [hidden, wide]),
+            "ffn_up": ("Q4_K", [hidden, wide]),
+            "ffn_down": (better, [wide, hidden]),
+            "post_ffw_norm": ("F32", [hidden]),
+        }
+        tensors += [(f"blk.{i}.{name}.weight", *shape) for name, shape in shapes.items()]
+    keys = {
+        "attention.head_count": 8,
+        "attention.head_count_kv": 4,
+        "attention.key_length": 256,
+        "attention.value_length": 256,
+        "attention.layer_norm_rms_epsilon": "1e-06",
+        "attention.sliding_window": 4096,
+        "attn_logit_softcapping": 50.0,
+        "final_logit_softcapping": 30.0,
+        "block_count": layers,
+        "context_length": 8192,
+        "embedding_length": hidden,
+        "feed_forward_length": wide,
+    }
+    return {
+        "metadata": {
+            "general.architecture": "gemma2",
+            "general.file_type": "Q4_K_M",
+            "tokenizer.ggml.model": "llama",
+            "tokenizer.ggml.add_bos_token": "true",
+            "tokenizer.ggml.bos_token_id": "2",
+            "tokenizer.ggml.eos_token_id": "1",
+            "tokenizer.ggml.padding_token_id": "0",
+            "tokenizer.ggml.unknown_token_id": "3",
+            **{f"gemma2.{key}": str(value) for key, value in keys.items()},
+        },
+        "tensors": [
+            {"name": name, "type": kind, "shape": shape} for name, kind, shape in tensors
+        ],
+    }
+
+
+LISTINGS = {"gemma-2-2b-Q4_K_M": gemma2_2b_q4_k_m}
+"""Files that have no listing of their own, by the name to give in place of one."""
 
 
 def write_seeded_gguf(
@@ -130,7 +213,7 @@ def _metadata(listing: dict[str, Any]) -> dict[str, Any]:
         elif text.isdecimal():
             found[key] = int(text)
         else:
-            found[key] = float(text) if key.endswith("epsilon") else text
+            found[key] = float(text) if key.endswith(("epsilon", "softcapping")) else text
     return found
 
 
@@ -163,12 +246,13 @@ def _layer(name: str) -> int:
 def main() -> None:
     """Parse the arguments and write the file."""
     parser = argparse.ArgumentParser(description="Make a GGUF of seeded random weights.")
-    parser.add_argument("listing", type=Path)
+    parser.add_argument("listing", help="a file, or one of: " + ", ".join(LISTINGS))
     parser.add_argument("out", type=Path)
     parser.add_argument("--layers", type=int)
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
-    listing = json.loads(args.listing.read_text())
+    known = LISTINGS.get(args.listing)
+    listing = known() if known else json.loads(Path(args.listing).read_text())
     write_seeded_gguf(listing, args.out, layers=args.layers, seed=args.seed)
 
 

@@ -16,6 +16,7 @@ STATE_WORDS = {
     "seed": 5,
     "num_generated": 6,
     "logits_start": 7,
+    "prefix_length": 8,
 }
 """Word of the state buffer -> its index; shaders/state.wgsl.jinja is the same list."""
 STATE_NBYTES = 4 * len(STATE_WORDS)
@@ -74,15 +75,24 @@ class Variant:
 
 
 VARIANTS = (
-    Variant("software", ("subgroups",), {"kv_nbytes": 4, "matvec_blocks": 16}, "software"),
-    Variant("f16+subgroups", ("shader-f16", "subgroups"), {"kv_nbytes": 2, "matvec_blocks": 0}),
-    Variant("f16", ("shader-f16",), {"kv_nbytes": 2, "matvec_blocks": 0}),
-    Variant("subgroups", ("subgroups",), {"kv_nbytes": 4, "matvec_blocks": 0}),
-    Variant("f32", (), {"kv_nbytes": 4, "matvec_blocks": 0}),
+    Variant(
+        "software",
+        ("subgroups",),
+        {"kv_nbytes": 4, "matvec_blocks": 16, "matmul_tokens": 8},
+        "software",
+    ),
+    Variant(
+        "f16+subgroups",
+        ("shader-f16", "subgroups"),
+        {"kv_nbytes": 2, "matvec_blocks": 0, "matmul_tokens": 32},
+    ),
+    Variant("f16", ("shader-f16",), {"kv_nbytes": 2, "matvec_blocks": 0, "matmul_tokens": 32}),
+    Variant("subgroups", ("subgroups",), {"kv_nbytes": 4, "matvec_blocks": 0, "matmul_tokens": 32}),
+    Variant("f32", (), {"kv_nbytes": 4, "matvec_blocks": 0, "matmul_tokens": 32}),
 )
 """In order of preference; `kv_nbytes` is the size of one element of the caches, `matvec_blocks`
 how many blocks of four rows a workgroup of a matrix-vector kernel takes (0: as many as it has
-teams)."""
+teams), `matmul_tokens` how many tokens a workgroup of a matrix product takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,12 +161,15 @@ class Program:
     kernels: Mapping[str, Kernel]
     phases: Mapping[str, tuple[Step, ...]]
     variants: tuple[Variant, ...] = field(default=VARIANTS)
+    image: Mapping[str, Any] | None = None
+    """What the images of a model that sees must be: docs/program.md."""
 
     def to_json(self) -> dict[str, Any]:
         """The content of program.json."""
         return {
             "version": VERSION,
             "architecture": self.architecture,
+            **({} if self.image is None else {"image": dict(self.image)}),
             "prefill_chunk_size": self.prefill_chunk_size,
             "logits_chunk_size": self.logits_chunk_size,
             "vocab_size": self.vocab_size,
@@ -208,6 +221,7 @@ def program_from_json(data: Mapping[str, Any]) -> Program:
             Variant(v["name"], tuple(v["requires"]), v["symbols"], v.get("adapter", "any"))
             for v in data["variants"]
         ),
+        image=data.get("image"),
     )
 
 

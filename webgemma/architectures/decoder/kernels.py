@@ -67,7 +67,7 @@ def matmul(
     name = f"matmul_{mode}.{matrix.storage.name}.{piece.rows}x{matrix.in_features}"
     launch = d.builder.kernel("matmul", name, params, {"Y_START": y_start})
     tile = 32 if mode == "gated" else 64
-    dispatch = (-(-n // tile), "ceil_div(num_tokens, 32)", 1)
+    dispatch = (-(-n // tile), "ceil_div(num_tokens, matmul_tokens)", 1)
     bound: dict[str, Bound] = {
         "state": Range("state"),
         "w": Range(piece.buffer),
