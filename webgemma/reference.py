@@ -38,6 +38,33 @@ def rms_norm(x: Floats, gain: Floats, eps: float) -> Float64:
     return normed
 
 
+def layer_norm(x: Floats, gain: Floats, bias: Floats, eps: float) -> Float64:
+    """The rows of x [..., K] less their mean, over their deviation, times gain [K], plus bias."""
+    x64 = x.astype(np.float64)
+    centred = x64 - x64.mean(axis=-1, keepdims=True)
+    variance = (centred**2).mean(axis=-1, keepdims=True)
+    normed: Float64 = centred / np.sqrt(variance + eps) * gain.astype(np.float64) + bias
+    return normed
+
+
+def patches(image: Floats, patch: int) -> Float64:
+    """Unfold [C, H, W] into [H/patch * W/patch, C * patch * patch], a row of a patch's pixels."""
+    channels, height, width = image.shape
+    tiles = image.reshape(channels, height // patch, patch, width // patch, patch)
+    rows = tiles.transpose(1, 3, 0, 2, 4).reshape(-1, channels * patch * patch)
+    return rows.astype(np.float64)
+
+
+def image_rows(
+    x: Floats, tokens: NDArray[np.integer], features: Floats, *, token: int, position: int
+) -> Float64:
+    """Rows x [T, K], but features [position + i] where tokens [T] are `token`, if there is one."""
+    positions = position + np.arange(len(tokens))
+    taken = (tokens == token) & (positions < len(features))
+    rows = np.where(taken[:, None], features[np.minimum(positions, len(features) - 1)], x)
+    return rows.astype(np.float64)
+
+
 def gelu(x: Floats) -> Float64:
     """GELU in its tanh form ("gelu_pytorch_tanh")."""
     x64 = x.astype(np.float64)
@@ -85,6 +112,7 @@ def attention(
     position: int,
     window: int = 0,
     cap: float = 0.0,
+    prefix_length: int = 0,
 ) -> Float64:
     """Causal attention of T queries at `position` on over all keys before them.
 
@@ -95,6 +123,7 @@ def attention(
         position: Keys that were there before the first query.
         window: A query sees this many keys, itself included; 0: all.
         cap: Soft cap of the scores; 0: none.
+        prefix_length: The queries among the first so many see all keys among them.
 
     Returns:
         [T, heads, D].
@@ -108,6 +137,7 @@ def attention(
     hidden = columns > rows
     if window:
         hidden |= columns <= rows - window
+    hidden &= (rows >= prefix_length) | (columns >= prefix_length)
     scores = np.where(hidden, -np.inf, scores)
     weights = np.exp(scores - scores.max(axis=-1, keepdims=True))
     weights /= weights.sum(axis=-1, keepdims=True)

@@ -60,6 +60,60 @@ def test_prefill(case, variant, tokens, position):
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("case", [(8, 1, 256), (4, 2, 20)])
+@pytest.mark.parametrize(
+    ("tokens", "position", "prefix_length"),
+    [(70, 0, 70), (70, 0, 41), (9, 0, 1), (40, 30, 30), (33, 5, 0), (1, 0, 1)],
+)
+def test_prefix(case, variant, tokens, position, prefix_length):
+    heads, kv_heads, head_dim = case
+    q, k, v = make_inputs(heads, kv_heads, head_dim, tokens, position, variant)
+    got = run_kernel(
+        "attention",
+        {
+            "head_dim": head_dim, "heads": heads, "kv_heads": kv_heads, "window": 0, "softcap": 0.0,
+            "split": False, "row_vectors": 2, "mask": "prefix",
+        },
+        {
+            "state": state(position=position, num_tokens=tokens, prefix_length=prefix_length),
+            "q": q, "k_cache": k, "v_cache": v, "y": np.zeros_like(q),
+        },
+        (-(-tokens * heads // kv_heads // 8), kv_heads, 1),
+        variant=variant,
+    )["y"]  # fmt: skip
+    end = position + tokens
+    expected = reference.attention(
+        q, k[:end], v[:end], position=position, prefix_length=prefix_length
+    )
+    check_nmse(got, expected, "f32")
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("head_dim", [20, 72])
+@pytest.mark.parametrize("tokens", [1, 33, 70])
+def test_full(variant, head_dim, tokens):
+    """Every row sees every other; keys and values are f32 in all variants."""
+    heads, scale = 3, head_dim**-0.5
+    q, k, v = make_inputs(heads, heads, head_dim, tokens, 0, "f32")
+    q *= head_dim**0.5
+    got = run_kernel(
+        "attention",
+        {
+            "head_dim": head_dim, "heads": heads, "kv_heads": heads, "window": 0, "softcap": 0.0,
+            "split": False, "row_vectors": 2, "mask": "full", "scale": scale,
+        },
+        {
+            "state": state(num_tokens=tokens),
+            "q": q, "k_cache": k, "v_cache": v, "y": np.zeros_like(q),
+        },
+        (-(-tokens // 8), heads, 1),
+        variant=variant,
+    )["y"]  # fmt: skip
+    together = {"position": 0, "prefix_length": tokens}
+    check_nmse(got, reference.attention(q * scale, k[:tokens], v[:tokens], **together), "f32")
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("position", [0, 31, 32, 200])
 def test_decode(case, variant, position):
