@@ -6,6 +6,7 @@ it.
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -85,6 +86,16 @@ def logits(model: Path, tokens: Sequence[int]) -> NDArray[np.float32]:
         _run("logits", model, ",".join(map(str, tokens)), out)
         with np.load(out) as arrays:
             return arrays["logits"]
+
+
+def tokenize(model: Path, texts: Sequence[str]) -> list[list[int]]:
+    """The ids of texts by the vocabulary of a GGUF file; control tokens in them stay text."""
+    with tempfile.TemporaryDirectory() as folder:
+        source, out = Path(folder) / "in.json", Path(folder) / "out.json"
+        source.write_text(json.dumps(list(texts)))
+        _run("tokenize", model, source, out)
+        found: list[list[int]] = json.loads(out.read_text())
+        return found
 
 
 def _run(*arguments: str | Path) -> None:

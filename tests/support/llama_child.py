@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import json
 import sys
 from pathlib import Path
 
@@ -71,5 +72,17 @@ def logits(model: str, tokens: str, out: str) -> None:
     np.savez(out, logits=llama.scores[: len(ids)].astype(np.float32))
 
 
+def tokenize(model: str, source: str, out: str) -> None:
+    """Tokenize the texts of a JSON list."""
+    import llama_cpp
+
+    llama = llama_cpp.Llama(model, vocab_only=True, verbose=False)
+    texts = json.loads(Path(source).read_text())
+    ids = [llama.tokenize(t.encode(), add_bos=False, special=False) for t in texts]
+    Path(out).write_text(json.dumps(ids))
+
+
 if __name__ == "__main__":
-    {"quantize": quantize, "surprisals": surprisals, "logits": logits}[sys.argv[1]](*sys.argv[2:])
+    {"quantize": quantize, "surprisals": surprisals, "logits": logits, "tokenize": tokenize}[
+        sys.argv[1]
+    ](*sys.argv[2:])

@@ -1,4 +1,4 @@
-"""The tokenizer in a worker of the page, with a vocabulary of Gemma's size."""
+"""The tokenizer in a worker of the page: a vocabulary of Gemma's size, and byte-level ones."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ import json
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import sentencepiece
+import tokenizers
 
+from tests.support.byte_level import PATTERNS, byte_level_strings, family_document
 from tests.support.sentencepiece_model import synthetic_pieces, write_model
 from tests.support.strings import make_strings
 from webgemma.checkpoint import TokenizerSource
@@ -74,7 +76,6 @@ def folder(tmp_path: Path) -> Iterator[tuple[Path, str]]:
 def test_ids_and_times_in_a_worker(
     folder: tuple[Path, str], playwright: Playwright, chromium_path: str
 ) -> None:
-    path, address = folder
     model = write_model(synthetic_pieces(256_000))
     reference = sentencepiece.SentencePieceProcessor()
     reference.LoadFromSerializedProto(model)
@@ -82,12 +83,46 @@ def test_ids_and_times_in_a_worker(
     texts = list(make_strings(4000, seed=9))
     texts.insert(0, "".join(texts)[:100_000])
 
+    source = TokenizerSource(sentencepiece=model)
+    result = run_in_worker(folder, playwright, chromium_path, make_tokenizer_json(source), texts)
+    print({key: value for key, value in result.items() if key != "ids"})
+    assert result["ids"] == [reference.EncodeAsIds(text) for text in texts]
+    assert result["load_ms"] < 2000
+    assert result["encode_ms"] < 2 * 2000  # the long text, and the short ones as long again
+
+
+@pytest.mark.slow
+@pytest.mark.browser
+@pytest.mark.parametrize("family", PATTERNS)
+def test_byte_level_ids_in_a_worker(
+    folder: tuple[Path, str], playwright: Playwright, chromium_path: str, family: str
+) -> None:
+    document = json.dumps(family_document(family))
+    reference = tokenizers.Tokenizer.from_str(document)
+    reference.encode_special_tokens = True
+    texts = list(byte_level_strings(4000, seed=9))
+    texts.insert(0, "".join(texts)[:100_000])
+    content = make_tokenizer_json(TokenizerSource(tokenizer_json=document.encode()))
+    result = run_in_worker(folder, playwright, chromium_path, content, texts)
+    expected = reference.encode_batch(texts, add_special_tokens=False)
+    assert result["ids"] == [encoding.ids for encoding in expected]
+    assert result["encode_ms"] < 2 * 2000
+
+
+def run_in_worker(
+    folder: tuple[Path, str],
+    playwright: Playwright,
+    chromium_path: str,
+    tokenizer_json: bytes,
+    texts: list[str],
+) -> Any:
+    """Encode the texts in a worker: {"ids", "load_ms", "encode_ms"}."""
+    path, address = folder
     (path / "runtime").symlink_to(RUNTIME)
     (path / "index.html").write_text(PAGE)
     (path / "worker.js").write_text(WORKER % TRIES)
     (path / "texts.json").write_text(json.dumps(texts))
-    source = TokenizerSource(sentencepiece=model)
-    (path / "tokenizer.json").write_bytes(make_tokenizer_json(source))
+    (path / "tokenizer.json").write_bytes(tokenizer_json)
 
     browser = playwright.chromium.launch(executable_path=chromium_path, args=["--no-sandbox"])
     page = browser.new_page()
@@ -100,7 +135,4 @@ def test_ids_and_times_in_a_worker(
         })"""
     )
     browser.close()
-    print({key: value for key, value in result.items() if key != "ids"})
-    assert result["ids"] == [reference.EncodeAsIds(text) for text in texts]
-    assert result["load_ms"] < 2000
-    assert result["encode_ms"] < 2 * 2000  # the long text, and the short ones as long again
+    return result

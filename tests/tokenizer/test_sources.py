@@ -109,10 +109,11 @@ def test_gguf_space_prefix_is_the_default() -> None:
     ("keys", "error", "message"),
     [
         (
-            {"model": "gpt2"},
+            {"model": "bert"},
             UnsupportedError,
-            "tokenizer.ggml.model: 'gpt2' is not supported (have 'llama', the sentencepiece "
-            "vocabulary that Gemma uses). Other kinds are planned for a later release.",
+            "tokenizer.ggml.model: 'bert' is not supported (have 'llama', a sentencepiece "
+            "vocabulary, and 'gpt2', a byte-level one). Other kinds are planned for a later "
+            "release.",
         ),
         (
             {"model": None},
@@ -398,8 +399,9 @@ _LATER = "Other kinds are planned for a later release."
         (
             document(pre_tokenizer={"type": "ByteLevel"}),
             UnsupportedError,
-            "the pre_tokenizer {'type': 'ByteLevel'} is not supported (have none, and Split at "
-            f"spaces). {_LATER}",
+            "the pre_tokenizer {'type': 'ByteLevel'} with the normalizer {'type': 'Replace', "
+            "'pattern': {'String': ' '}, 'content': '\u2581'} is not supported (have those of "
+            f"GPT-2, Llama 3 and Qwen). {_LATER}",
         ),
         (
             document(model__ignore_merges=True),

@@ -46,6 +46,22 @@ def checkpoint(
     )
 
 
+@pytest.mark.parametrize(
+    ("keys", "expected"),
+    [
+        ({"model": "llama"}, True),
+        ({"model": "gpt2", "pre": "llama-bpe"}, True),
+        ({"model": "gpt2", "pre": "qwen2"}, False),
+        ({"model": "gpt2"}, False),
+        ({"model": "gpt2", "pre": "qwen2", "add_bos_token": True}, True),
+        ({"model": "gpt2", "pre": "llama-bpe", "add_bos_token": False}, False),
+    ],
+)
+def test_bos_where_no_key_says(tokenizer: Tokenizer, keys: dict[str, Any], expected: bool) -> None:
+    model = checkpoint("gguf", gguf={"bos_token_id": 2, **keys})
+    assert special_tokens(model, tokenizer).add_bos is expected
+
+
 def test_gguf_keys(tokenizer: Tokenizer) -> None:
     model = checkpoint("gguf", gguf={"bos_token_id": 2, "eos_token_id": 1, "add_bos_token": True})
     assert special_tokens(model, tokenizer) == SpecialTokens(2, 1, True, [1, 5])

@@ -27,6 +27,8 @@ export class BpeEncoder {
     }
     this.unknownId = ids.get(model.unk_token);
     this.fuseUnknown = model.fuse_unk;
+    /** Words that are pieces, where those need no merges. @type {Set<string> | null} */
+    this.whole = model.ignore_merges ? new Set(Object.keys(model.vocab)) : null;
     this.utf8 = new TextEncoder();
   }
 
@@ -39,7 +41,7 @@ export class BpeEncoder {
     /** @type {number[]} */
     const ids = [];
     let isUnknown = false;
-    for (const piece of this.merge(text)) {
+    for (const piece of this.whole?.has(text) ? [text] : this.merge(text)) {
       const id = this.ids.get(piece);
       if (id !== undefined) {
         ids.push(id);

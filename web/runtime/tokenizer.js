@@ -3,6 +3,7 @@
  */
 import { BpeEncoder } from "./bpe.js";
 import { ConfigError, FormatError } from "./errors.js";
+import { ByteWords, isByteLevel } from "./words.js";
 
 const SPACE = "\u2581";
 const BYTE_PIECE = /^<0x([0-9A-F]{2})>$/;
@@ -19,18 +20,20 @@ export class Tokenizer {
     this.ids = new Map();
     for (const piece in document.model.vocab) this.ids.set(piece, document.model.vocab[piece]);
     this.bpe = new BpeEncoder(document.model, this.ids);
+    this.words = isByteLevel(document) ? new ByteWords(document) : null;
     /** @type {AddedToken[]} */
     const added = document.added_tokens;
     for (const token of added) this.ids.set(token.content, token.id);
     this.control = new FixedPieces(added.filter((token) => token.special));
     this.controlTokenIds = new Set(this.control.ids.values());
+    this.addedIds = new Set(added.map((token) => token.id));
     // User-defined pieces are looked for before or after spaces become U+2581.
     const userDefined = added.filter((token) => !token.special);
     this.rawPieces = new FixedPieces(userDefined.filter((token) => !token.normalized));
     this.normalizedPieces = new FixedPieces(
       userDefined
         .filter((token) => token.normalized)
-        .map((token) => ({ ...token, content: token.content.replaceAll(" ", SPACE) })),
+        .map((token) => ({ ...token, content: this.normalize(token.content) })),
     );
     /** @type {string[]} */
     this.pieces = new Array(this.ids.size);
@@ -98,14 +101,31 @@ export class Tokenizer {
     const parts = [];
     for (const part of this.rawPieces.split(clean)) {
       const split =
-        typeof part === "number"
-          ? [part]
-          : this.normalizedPieces.split(part.replaceAll(" ", SPACE));
+        typeof part === "number" ? [part] : this.normalizedPieces.split(this.normalize(part));
       for (const piece of split) {
-        parts.push(typeof piece === "number" ? [piece] : this.bpe.encode(piece));
+        if (typeof piece === "number") parts.push([piece]);
+        else for (const ids of this.encodeWords(piece)) parts.push(ids);
       }
     }
     return parts.flat();
+  }
+
+  /**
+   * What is done to a text before its pieces are looked for.
+   * @param {string} text
+   */
+  normalize(text) {
+    return this.words ? this.words.normalize(text) : text.replaceAll(" ", SPACE);
+  }
+
+  /**
+   * Encode a normalized text: word by word, or all of it as one.
+   * @param {string} text
+   * @returns {number[][]}
+   */
+  encodeWords(text) {
+    const words = this.words ? this.words.split(text) : [text];
+    return words.map((word) => this.bpe.encode(word));
   }
 
   /**
@@ -157,6 +177,9 @@ export class Tokenizer {
    */
   pieceBytes(tokenId) {
     const piece = this.piece(tokenId);
+    if (this.words) {
+      return this.addedIds.has(tokenId) ? this.utf8.encode(piece) : this.words.pieceBytes(piece);
+    }
     const byte = this.hasBytes ? BYTE_PIECE.exec(piece) : null;
     if (byte) return new Uint8Array([parseInt(byte[1], 16)]);
     return this.utf8.encode(piece.replaceAll(SPACE, " "));

@@ -11,6 +11,7 @@ from webgemma.errors import FormatError, UnsupportedError
 from webgemma.tokenizer.added import add_tokens
 from webgemma.tokenizer.document import make_added_token, make_document
 from webgemma.tokenizer.gguf import read_gguf_vocabulary
+from webgemma.tokenizer.gguf_byte_level import read_gguf_byte_level
 from webgemma.tokenizer.hugging_face import read_tokenizer_json
 from webgemma.tokenizer.pieces import (
     BYTE,
@@ -38,13 +39,19 @@ def make_tokenizer_json(source: TokenizerSource) -> bytes:
     elif source.sentencepiece is not None:
         document = to_document(read_sentencepiece(source.sentencepiece), source.config)
     elif source.gguf is not None:
-        document = to_document(read_gguf_vocabulary(source.gguf), source.config)
+        document = _from_gguf(source.gguf, source.config)
     else:
         raise FormatError(
             "tokenizer: found none, expected tokenizer.json, tokenizer.model or tokenizer.ggml.* "
             "keys. Put the model's tokenizer.model beside its weights."
         )
     return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _from_gguf(keys: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:
+    if keys.get("tokenizer.ggml.model") == "gpt2":
+        return read_gguf_byte_level(keys)
+    return to_document(read_gguf_vocabulary(keys), config)
 
 
 def to_document(vocabulary: Vocabulary, config: Mapping[str, Any]) -> dict[str, Any]:

@@ -91,5 +91,5 @@ def make_added_token(
 
 def has_space_prefix(document: Mapping[str, Any]) -> bool:
     """Tell whether a tokenizer.json puts a space before every text."""
-    normalizer = document["normalizer"]
+    normalizer = document["normalizer"] or {}
     return PREPEND_SPACE in [normalizer, *normalizer.get("normalizers", [])]

@@ -12,6 +12,7 @@ from typing import Any
 import tokenizers
 
 from webgemma.errors import ConfigError, FormatError
+from webgemma.tokenizer.byte_level import is_byte_level, piece_bytes
 from webgemma.tokenizer.document import REPLACE_SPACES, SPACE, has_space_prefix
 from webgemma.tokenizer.pieces import BYTE_PIECE
 
@@ -45,6 +46,8 @@ class Tokenizer:
         longest_first = sorted(self._control, key=len, reverse=True)
         self._control_pattern = re.compile("|".join(map(re.escape, longest_first)) or "(?!)")
         self._has_bytes = bool(document["model"]["byte_fallback"])
+        self._is_byte_level = is_byte_level(document)
+        self._added_ids = frozenset(token["id"] for token in document["added_tokens"])
 
     @classmethod
     def from_json(cls, source: bytes | Path | str) -> Tokenizer:
@@ -133,6 +136,8 @@ class Tokenizer:
     def piece_bytes(self, token_id: int) -> bytes:
         """Return the UTF-8 bytes that a piece stands for, with spaces for U+2581."""
         piece = self.piece(token_id)
+        if self._is_byte_level:
+            return piece.encode() if token_id in self._added_ids else piece_bytes(piece)
         if self._has_bytes and (match := BYTE_PIECE.fullmatch(piece)):
             return bytes([int(match[1], 16)])
         return piece.replace(SPACE, " ").encode()

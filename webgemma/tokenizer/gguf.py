@@ -27,12 +27,13 @@ def read_gguf_vocabulary(keys: Mapping[str, Any]) -> Vocabulary:
     model = _string(keys, "tokenizer.ggml.model")
     if model != "llama":
         raise UnsupportedError(
-            f"tokenizer.ggml.model: {model!r} is not supported (have 'llama', the sentencepiece "
-            "vocabulary that Gemma uses). Other kinds are planned for a later release."
+            f"tokenizer.ggml.model: {model!r} is not supported (have 'llama', a sentencepiece "
+            "vocabulary, and 'gpt2', a byte-level one). Other kinds are "
+            "planned for a later release."
         )
-    pieces = _array(keys, "tokenizer.ggml.tokens", str)
-    scores = _array(keys, "tokenizer.ggml.scores", float)
-    types = _array(keys, "tokenizer.ggml.token_type", int)
+    pieces = read_array(keys, "tokenizer.ggml.tokens", str)
+    scores = read_array(keys, "tokenizer.ggml.scores", float)
+    types = read_array(keys, "tokenizer.ggml.token_type", int)
     prefix = keys.get("tokenizer.ggml.add_space_prefix", True)
     if not isinstance(prefix, (bool, np.bool_)):
         raise FormatError(
@@ -82,7 +83,7 @@ def _string(keys: Mapping[str, Any], key: str) -> str:
     return value
 
 
-def _array(keys: Mapping[str, Any], key: str, kind: type) -> list[Any]:
+def read_array(keys: Mapping[str, Any], key: str, kind: type) -> list[Any]:
     """Take an array that must be there, with every element of one type."""
     value = keys.get(key)
     if isinstance(value, np.ndarray):

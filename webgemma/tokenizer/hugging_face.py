@@ -6,6 +6,13 @@ import json
 from typing import Any
 
 from webgemma.errors import FormatError, UnsupportedError
+from webgemma.tokenizer.byte_level import (
+    check_alphabet,
+    is_byte_level,
+    make_byte_level_document,
+    rules_of,
+    without_last,
+)
 from webgemma.tokenizer.document import (
     PREPEND_SPACE,
     REPLACE_SPACES,
@@ -13,11 +20,11 @@ from webgemma.tokenizer.document import (
     make_added_token,
     make_document,
 )
+from webgemma.tokenizer.merges import check_merges, short
 from webgemma.tokenizer.pieces import MAX_PIECE_CHARACTERS, MAX_PIECES, check_unicode
 
 WHERE = "tokenizer.json"
 MAX_NBYTES = 256 << 20
-MAX_MERGES = 1 << 23
 _LATER = "Other kinds are planned for a later release."
 
 
@@ -38,16 +45,16 @@ def read_tokenizer_json(content: bytes) -> dict[str, Any]:
         raise FormatError(
             f"{WHERE}: got no object with a 'model', expected a Hugging Face tokenizer."
         )
+    if is_byte_level(document):
+        return _read_byte_level(document)
     model = document["model"]
-    _check_model_kind(document, model)
-    vocab = _check_vocab(model.get("vocab"))
-    added = _check_added(document.get("added_tokens") or [], vocab)
-    _check_ids(vocab)
-    check_unicode(WHERE, vocab)
+    _check_model_kind(model, ("ignore_merges",))
+    _check_steps(document)
+    vocab, added = _read_pieces(document)
     _check_bytes(model, vocab)
     return make_document(
-        dict(sorted(vocab.items(), key=lambda item: item[1])),
-        _check_merges(model.get("merges"), vocab),
+        vocab,
+        check_merges(f"{WHERE}: model.merges", model.get("merges"), vocab),
         added,
         unk_token=model.get("unk_token"),
         byte_fallback=bool(model.get("byte_fallback")),
@@ -56,13 +63,48 @@ def read_tokenizer_json(content: bytes) -> dict[str, Any]:
     )
 
 
-def _check_model_kind(document: dict[str, Any], model: dict[str, Any]) -> None:
-    """Refuse what the runners do not implement."""
+def _read_byte_level(document: dict[str, Any]) -> dict[str, Any]:
+    """The same of a tokenizer that cuts into words and bytes."""
+    model = document["model"]
+    rules = rules_of(document)
+    if rules is None:
+        raise UnsupportedError(
+            f"{WHERE}: the pre_tokenizer {short(document['pre_tokenizer'])} with the normalizer "
+            f"{short(document.get('normalizer'))} is not supported (have those of GPT-2, Llama 3 "
+            f"and Qwen). {_LATER}"
+        )
+    _check_model_kind(model, ("byte_fallback", "unk_token"))
+    vocab, added = _read_pieces(document)
+    check_alphabet(f"{WHERE}: model.vocab", vocab)
+    merges = check_merges(f"{WHERE}: model.merges", model.get("merges"), vocab)
+    return make_byte_level_document(without_last(vocab, added), merges, added, rules)
+
+
+def _read_pieces(document: dict[str, Any]) -> tuple[dict[str, int], list[dict[str, Any]]]:
+    """(piece -> id in the order of the ids, added tokens among them; the added tokens)."""
+    vocab = _check_vocab(document["model"].get("vocab"))
+    added = _check_added(document.get("added_tokens") or [], vocab)
+    _check_ids(vocab)
+    check_unicode(WHERE, vocab)
+    return dict(sorted(vocab.items(), key=lambda item: item[1])), added
+
+
+def _check_model_kind(model: dict[str, Any], also_refused: tuple[str, ...]) -> None:
+    """Refuse models that the runners do not implement."""
     kind = model.get("type", "BPE")
     if kind != "BPE":
         raise UnsupportedError(
             f"{WHERE}: model type {kind!r} is not supported (have 'BPE'). {_LATER}"
         )
+    for key in ("dropout", "continuing_subword_prefix", "end_of_word_suffix", *also_refused):
+        if model.get(key):
+            raise UnsupportedError(
+                f"{WHERE}: model.{key} = {short(model[key])} is not supported (have none). {_LATER}"
+            )
+
+
+def _check_steps(document: dict[str, Any]) -> None:
+    """Refuse normalizers and splits that sentencepiece's models do not have."""
     normalizer = document.get("normalizer")
     steps = normalizer
     if isinstance(normalizer, dict) and normalizer.get("type") == "Sequence":
@@ -70,7 +112,7 @@ def _check_model_kind(document: dict[str, Any], model: dict[str, Any]) -> None:
     steps = steps if isinstance(steps, list) else [steps]
     if steps not in ([REPLACE_SPACES], [PREPEND_SPACE, REPLACE_SPACES]):
         raise UnsupportedError(
-            f"{WHERE}: the normalizer {_short(normalizer)} is not supported (have Replace of "
+            f"{WHERE}: the normalizer {short(normalizer)} is not supported (have Replace of "
             f"spaces by U+2581, alone or after Prepend of U+2581). {_LATER}"
         )
     # After the normalizer no space is left, so that a split at spaces does nothing.
@@ -81,15 +123,9 @@ def _check_model_kind(document: dict[str, Any], model: dict[str, Any]) -> None:
         and splitter.get("pattern") == {"String": " "}
     ):
         raise UnsupportedError(
-            f"{WHERE}: the pre_tokenizer {_short(splitter)} is not supported (have none, and Split "
+            f"{WHERE}: the pre_tokenizer {short(splitter)} is not supported (have none, and Split "
             f"at spaces). {_LATER}"
         )
-    for key in ("dropout", "continuing_subword_prefix", "end_of_word_suffix", "ignore_merges"):
-        if model.get(key):
-            raise UnsupportedError(
-                f"{WHERE}: model.{key} = {_short(model[key])} is not supported (have none). "
-                f"{_LATER}"
-            )
 
 
 def _check_vocab(vocab: Any) -> dict[str, int]:
@@ -100,7 +136,7 @@ def _check_vocab(vocab: Any) -> dict[str, int]:
     for piece, index in vocab.items():
         if not 0 < len(piece) <= MAX_PIECE_CHARACTERS or type(index) is not int:
             raise FormatError(
-                f"{WHERE}: model.vocab: got {_short(piece)}: {_short(index)}, expected a piece of "
+                f"{WHERE}: model.vocab: got {short(piece)}: {short(index)}, expected a piece of "
                 f"1 to {MAX_PIECE_CHARACTERS:,} characters and an integer."
             )
     return dict(vocab)
@@ -118,7 +154,7 @@ def _check_added(added: Any, vocab: dict[str, int]) -> list[dict[str, Any]]:
         index = token.get("id") if isinstance(token, dict) else None
         if not isinstance(content, str) or type(index) is not int:
             raise FormatError(
-                f"{WHERE}: added_tokens: got {_short(token)}, expected an object with 'id' and "
+                f"{WHERE}: added_tokens: got {short(token)}, expected an object with 'id' and "
                 "'content'."
             )
         if (
@@ -126,7 +162,7 @@ def _check_added(added: Any, vocab: dict[str, int]) -> list[dict[str, Any]]:
             or vocab.setdefault(content, index) != index
         ):
             raise FormatError(
-                f"{WHERE}: added_tokens: {_short(content)} has id {index}, expected "
+                f"{WHERE}: added_tokens: {short(content)} has id {index}, expected "
                 f"{vocab.get(content)} as in model.vocab."
             )
         checked.append(_checked_token(token))
@@ -138,7 +174,7 @@ def _checked_token(token: dict[str, Any]) -> dict[str, Any]:
     is_special = token.get("special") is True
     if not is_special and any(token.get(flag) for flag in ("single_word", "lstrip", "rstrip")):
         raise UnsupportedError(
-            f"{WHERE}: added token {_short(token['content'])} has single_word, lstrip or rstrip, "
+            f"{WHERE}: added token {short(token['content'])} has single_word, lstrip or rstrip, "
             f"expected none of them. {_LATER}"
         )
     return make_added_token(
@@ -163,39 +199,10 @@ def _check_bytes(model: dict[str, Any], vocab: dict[str, int]) -> None:
     unk_token = model.get("unk_token")
     if unk_token is not None and (not isinstance(unk_token, str) or unk_token not in vocab):
         raise FormatError(
-            f"{WHERE}: model.unk_token: got {_short(unk_token)}, expected a piece or null."
+            f"{WHERE}: model.unk_token: got {short(unk_token)}, expected a piece or null."
         )
     missing = [name for byte in range(256) if (name := f"<0x{byte:02X}>") not in vocab]
     if model.get("byte_fallback") and missing:
         raise FormatError(
             f"{WHERE}: model.byte_fallback is true, but the piece {missing[0]} is missing."
         )
-
-
-def _check_merges(merges: Any, vocab: dict[str, int]) -> list[str]:
-    """Check that both parts and the result of every merge are pieces; return "left right" lines."""
-    if not isinstance(merges, list) or len(merges) > MAX_MERGES:
-        raise FormatError(
-            f"{WHERE}: model.merges: expected a list of at most {MAX_MERGES:,} pairs."
-        )
-    lines = []
-    for rank, merge in enumerate(merges):
-        pair = merge.split(" ") if isinstance(merge, str) else merge
-        if (
-            not isinstance(pair, list)
-            or len(pair) != 2
-            or not all(isinstance(part, str) and part in vocab for part in pair)
-            or pair[0] + pair[1] not in vocab
-        ):
-            raise FormatError(
-                f"{WHERE}: model.merges: merge {rank} is {_short(merge)}, expected two pieces "
-                "whose concatenation is a piece."
-            )
-        lines.append(f"{pair[0]} {pair[1]}")
-    return lines
-
-
-def _short(value: Any) -> str:
-    """Quote a value from the file, at most 80 characters of it."""
-    text = repr(value)
-    return text if len(text) <= 80 else text[:77] + "..."

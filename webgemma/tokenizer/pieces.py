@@ -60,6 +60,17 @@ def check_vocabulary(where: str, vocabulary: Vocabulary) -> None:
         FormatError: with the index and text of the piece that is wrong.
     """
     pieces, types = vocabulary.pieces, vocabulary.types
+    check_pieces(where, vocabulary)
+    _check_bytes(where, pieces, types)
+    if types.count(UNKNOWN) != 1:
+        raise FormatError(
+            f"{where}: got {types.count(UNKNOWN)} pieces of type unknown, expected exactly 1."
+        )
+
+
+def _check_counts(where: str, vocabulary: Vocabulary) -> None:
+    """Check that there is a score and a type for every piece."""
+    pieces, types = vocabulary.pieces, vocabulary.types
     if not 0 < len(pieces) <= MAX_PIECES:
         raise FormatError(f"{where}: got {len(pieces):,} pieces, expected 1 to {MAX_PIECES:,}.")
     for name, values in (("scores", vocabulary.scores), ("types", types)):
@@ -68,12 +79,6 @@ def check_vocabulary(where: str, vocabulary: Vocabulary) -> None:
                 f"{where}: got {len(values):,} {name} for {len(pieces):,} pieces, "
                 "expected one for each. The file is damaged: download it again."
             )
-    _check_pieces(where, vocabulary)
-    _check_bytes(where, pieces, types)
-    if types.count(UNKNOWN) != 1:
-        raise FormatError(
-            f"{where}: got {types.count(UNKNOWN)} pieces of type unknown, expected exactly 1."
-        )
 
 
 def check_unicode(where: str, pieces: Iterable[str]) -> None:
@@ -91,8 +96,13 @@ def check_unicode(where: str, pieces: Iterable[str]) -> None:
         ) from error
 
 
-def _check_pieces(where: str, vocabulary: Vocabulary) -> None:
-    """Check every piece by itself, and that no two are equal."""
+def check_pieces(where: str, vocabulary: Vocabulary) -> None:
+    """Check counts, every piece by itself, and that no two are equal.
+
+    Raises:
+        FormatError: with the index and text of the piece that is wrong.
+    """
+    _check_counts(where, vocabulary)
     check_unicode(where, vocabulary.pieces)
     first: dict[str, int] = {}
     for index, piece in enumerate(vocabulary.pieces):

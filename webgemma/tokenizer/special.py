@@ -20,7 +20,7 @@ class SpecialTokens:
     bos_token_id: int | None
     eos_token_id: int | None
     add_bos: bool
-    """Whether a text begins with BOS (true for every Gemma model)."""
+    """Whether a text begins with BOS (true for every Gemma and Llama model)."""
     stop_token_ids: list[int]
     """Ends of a reply in ascending order: end of sequence and end of turn."""
 
@@ -40,13 +40,24 @@ def special_tokens(checkpoint: Checkpoint, tokenizer: Tokenizer) -> SpecialToken
         piece_id = tokenizer.token_id(piece)
         if piece_id is not None and piece_id in tokenizer.control_token_ids:
             stop.add(piece_id)
-    add_bos = gguf.get("tokenizer.ggml.add_bos_token", config.get("add_bos_token", True))
+    add_bos = gguf.get("tokenizer.ggml.add_bos_token", config.get("add_bos_token"))
+    if add_bos is None:
+        add_bos = _adds_bos_by_default(gguf)
     return SpecialTokens(
         bos_token_id=bos[0] if bos else None,
         eos_token_id=eos[0] if eos else None,
         add_bos=bool(add_bos) and bool(bos),
         stop_token_ids=sorted(stop),
     )
+
+
+def _adds_bos_by_default(gguf: Mapping[str, Any]) -> bool:
+    """What no key says: of byte-level GGUF files only Llama 3's begin a text with BOS.
+
+    Source: llama.cpp src/llama-vocab.cpp, llama_vocab::impl::load.
+    """
+    is_byte_level = gguf.get("tokenizer.ggml.model") == "gpt2"
+    return not is_byte_level or gguf.get("tokenizer.ggml.pre") == "llama-bpe"
 
 
 def stop_token_ids(checkpoint: Checkpoint, tokenizer: Tokenizer) -> list[int]:
