@@ -138,9 +138,7 @@ def gemma2_2b_q4_k_m() -> dict[str, Any]:
             "tokenizer.ggml.unknown_token_id": "3",
             **{f"gemma2.{key}": str(value) for key, value in keys.items()},
         },
-        "tensors": [
-            {"name": name, "type": kind, "shape": shape} for name, kind, shape in tensors
-        ],
+        "tensors": [{"name": name, "type": kind, "shape": shape} for name, kind, shape in tensors],
     }
 
 
