@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from tests.support.programs import shape_checkpoint
-from webgemma.architectures import lower
+from webgemma.architectures import ARCHITECTURES, lower
 from webgemma.errors import ConfigError, FormatError, ProgramError, UnsupportedError, WebGemmaError
 from webgemma.program.check import check
 
@@ -60,7 +60,7 @@ def survives(checkpoint) -> None:
 
 @pytest.mark.parametrize("value", BAD_VALUES, ids=repr)
 def test_any_value_of_any_gguf_key(value):
-    for family in ("gemma", "gemma2", "gemma3", "llama"):
+    for family in ("gemma", "gemma2", "gemma3", "llama", "qwen3"):
         checkpoint = shape_checkpoint(family, {})
         for key in checkpoint.metadata:
             survives(with_key(checkpoint, key, value))
@@ -119,8 +119,7 @@ def test_unsupported_rope():
 def test_unsupported_architecture():
     checkpoint = replace(shape_checkpoint("gemma", {}), architecture="mamba")
     assert message(UnsupportedError, checkpoint) == (
-        "shape.gguf: architecture 'mamba' is not supported (have gemma, gemma2, gemma3, "
-        "gemma3_text, llama)."
+        f"shape.gguf: architecture 'mamba' is not supported (have {', '.join(ARCHITECTURES)})."
     )
 
 

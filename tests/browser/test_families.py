@@ -23,7 +23,7 @@ pytestmark = [
 ]
 
 TOLERANCE = 2e-3
-FAMILIES = {"gemma": 2, "gemma2": 2, "gemma3": 7, "llama": 2}  # layers: both kinds
+FAMILIES = {"gemma": 2, "gemma2": 2, "gemma3": 7, "llama": 2, "qwen3": 2}  # layers: both kinds
 NUM_TOKENS = 80  # more than the window
 
 

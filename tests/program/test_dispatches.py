@@ -10,7 +10,7 @@ from tests.support.programs import shape_checkpoint
 from webgemma.architectures import lower
 from webgemma.program.check import check
 
-MOST = {"gemma": 8, "gemma2": 10, "gemma3": 11, "llama": 8}
+MOST = {"gemma": 8, "gemma2": 10, "gemma3": 11, "llama": 8, "qwen3": 9}
 TYPES = ("Q4_K", "Q6_K", "F16")
 
 
@@ -50,6 +50,7 @@ def test_as_designed():
     assert dispatches("gemma2", {}) == 8
     assert dispatches("gemma3", {}, layers=6) == 9
     assert dispatches("llama", {}) == 6
+    assert dispatches("qwen3", {}) == 7
 
 
 def test_f16_of_gemma_2b_still_fits():

@@ -20,7 +20,7 @@ from webgemma.storage.registry import KEPT
 
 BITS = {kind.name: 8 * kind.block_nbytes / kind.block_size for kind in GGML_TYPES.values()}
 WINDOWED = ("gemma2", "gemma3")  # they have four norms per layer, too
-HEAD_NORMED = ("gemma3",)
+HEAD_NORMED = ("gemma3", "qwen3")
 HIDDEN, INTERMEDIATE, HEAD_DIM, VOCAB = 256, 512, 64, 320
 
 

@@ -44,6 +44,12 @@ def _llama(**changes: Any) -> Any:
     return LlamaForCausalLM(LlamaConfig(**{**SHAPE, **changes}))
 
 
+def _qwen3(**changes: Any) -> Any:
+    from transformers import Qwen3Config, Qwen3ForCausalLM
+
+    return Qwen3ForCausalLM(Qwen3Config(**{**SHAPE, **changes}))
+
+
 LLAMA3_ROPE = {
     "rope_type": "llama3", "rope_theta": 10000.0, "factor": 8.0, "low_freq_factor": 1.0,
     "high_freq_factor": 4.0, "original_max_position_embeddings": 64,
@@ -66,6 +72,8 @@ MODELS: dict[str, Callable[[], Any]] = {
     "llama-linear": lambda: _llama(
         rope_parameters={"rope_type": "linear", "rope_theta": 500.0, "factor": 4.0}
     ),
+    "qwen3": _qwen3,
+    "qwen3-tied": lambda: _qwen3(tie_word_embeddings=True, num_key_value_heads=4),
 }
 """Name -> a function that makes the model, its weights not yet set."""
 

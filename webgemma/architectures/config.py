@@ -27,6 +27,7 @@ GGUF_KEYS = {
     "sliding_window_pattern": "attention.sliding_window_pattern",
     "rope_local_base_freq": "rope.freq_base_swa",
     "query_pre_attn_scalar": "attention.query_pre_attn_scalar",
+    "layer_norm_eps": "attention.layer_norm_epsilon",
 }
 """Hugging Face name -> GGUF key, after "<architecture>."."""
 
@@ -45,6 +46,7 @@ FIXED_HF: dict[str, tuple[object, ...]] = {
     "mlp_bias": (False, None),
     "tie_word_embeddings": (True, None),
     "pretraining_tp": (1, None),
+    "use_sliding_window": (False, None),
     "use_bidirectional_attention": (False, None),
     "rope_scaling": (None,),
     "quantization_config": (None,),
