@@ -116,6 +116,16 @@ def test_unsupported_rope():
     )
 
 
+@pytest.mark.parametrize("family", ["gemma", "gemma2", "gemma3", "llama", "qwen3"])
+def test_heads_of_which_a_part_turns(family):
+    checkpoint = shape_checkpoint(family, {})
+    key = f"{family}.rope.dimension_count"
+    assert lower(with_key(checkpoint, key, 64)).program.num_hidden_layers == 1
+    assert message(UnsupportedError, with_key(checkpoint, key, 32)) == (
+        f"shape.gguf: key {key!r}: 32 is not supported (have 64, the whole head)."
+    )
+
+
 def test_unsupported_architecture():
     checkpoint = replace(shape_checkpoint("gemma", {}), architecture="mamba")
     assert message(UnsupportedError, checkpoint) == (

@@ -191,13 +191,6 @@ def test_gguf_scaling_of_another_kind():
     )
 
 
-def test_partial_rotation_is_refused():
-    assert message(FormatError, gguf_checkpoint(rope__dimension_count=32)) == (
-        "shape.gguf: key 'llama.rope.dimension_count': got 32, expected 64. The configuration is "
-        "damaged; fetch the model again."
-    )
-
-
 @pytest.mark.parametrize("name", ["attention_bias", "mlp_bias"])
 def test_biases_are_refused(name):
     assert message(UnsupportedError, hf_checkpoint(**{name: True})) == (

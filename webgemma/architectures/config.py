@@ -31,7 +31,7 @@ GGUF_KEYS = {
 }
 """Hugging Face name -> GGUF key, after "<architecture>."."""
 
-HARMLESS_GGUF = {"attention.value_length", "vocab_size", "rope.dimension_count"}
+HARMLESS_GGUF = {"attention.value_length", "vocab_size"}
 HARMLESS_HF = {
     "_name_or_path", "architectures", "attention_dropout", "bos_token_id", "cache_implementation",
     "dtype", "eos_token_id", "id2label", "initializer_range", "label2id", "model_type",
@@ -136,11 +136,17 @@ class KeyReader:
             raise self.fail("tokenizer.ggml.tokens", tokens, "a list of tokens")
         return len(tokens)
 
-    def only(self, name: str, expected: object) -> None:
-        """Check a key that may be there only with one value."""
-        key, value = self.find(name)
-        if value is not None and value != expected:
-            raise self.fail(key, value, repr(expected))
+    def head_dim(self, default: int | None = None) -> int:
+        """Columns of a head, all of which must turn: GGUF may say that some do not."""
+        size = self.integer("head_dim", 512, default)
+        key, turning = self.find("rope.dimension_count")
+        if turning is not None and turning != size:
+            msg = (
+                f"{self.checkpoint.path}: key {key!r}: {turning!r} is not supported (have {size}, "
+                "the whole head)."
+            )
+            raise UnsupportedError(msg)
+        return size
 
     def flag(self, name: str, default: bool) -> bool:
         """True or false."""

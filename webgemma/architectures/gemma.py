@@ -52,7 +52,7 @@ ACTIVATIONS = ("gelu_pytorch_tanh", "gelu")
 def config_of(keys: KeyReader) -> DecoderConfig:
     """Read the configuration; every key is one the keys of either format name."""
     heads = keys.integer("num_attention_heads", 256)
-    head_dim = keys.integer("head_dim", 512, keys.integer("hidden_size", 65536) // heads)
+    head_dim = keys.head_dim(keys.integer("hidden_size", 65536) // heads)
     hidden_size = keys.integer("hidden_size", 65536)
     keys.word("hidden_activation", ACTIVATIONS)
     return DecoderConfig(

@@ -67,7 +67,7 @@ def config_of(keys: KeyReader) -> Config:
     """Read the configuration of either format."""
     heads = keys.integer("num_attention_heads", 256)
     hidden_size = keys.integer("hidden_size", 65536)
-    head_dim = keys.integer("head_dim", 512, 256)
+    head_dim = keys.head_dim(256)
     layers = keys.integer("num_hidden_layers", 256)
     keys.word("hidden_activation", ("gelu_pytorch_tanh",))
     # GGUF does not store query_pre_attn_scalar; llama.cpp uses head_dim, but hidden_size / heads

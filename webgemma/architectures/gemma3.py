@@ -88,7 +88,7 @@ def config_of(keys: KeyReader) -> Config:
         return keys.integer(name, most, defaults.get(name))
 
     heads, hidden_size = integer("num_attention_heads", 256), integer("hidden_size", 65536)
-    head_dim, layers = integer("head_dim", 512), integer("num_hidden_layers", 256)
+    head_dim, layers = keys.head_dim(defaults.get("head_dim")), integer("num_hidden_layers", 256)
     keys.word("hidden_activation", ("gelu_pytorch_tanh",))
     # GGUF does not store query_pre_attn_scalar; llama.cpp uses head_dim, but hidden_size / heads
     # for the 27B (62 layers).

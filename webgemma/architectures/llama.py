@@ -56,9 +56,8 @@ def config_of(keys: KeyReader) -> DecoderConfig:
     """Read the configuration of either format."""
     heads = keys.integer("num_attention_heads", 256)
     hidden_size = keys.integer("hidden_size", 65536)
-    head_dim = keys.integer("head_dim", 512, hidden_size // heads)
+    head_dim = keys.head_dim(hidden_size // heads)
     keys.word("hidden_act", ("silu",))
-    keys.only("rope.dimension_count", head_dim)
     return DecoderConfig(
         vocab_size=keys.vocab_size(),
         hidden_size=hidden_size,

@@ -49,8 +49,8 @@ TENSORS: Mapping[str, tuple[str, str]] = {
 
 def config_of(keys: KeyReader) -> DecoderConfig:
     """Read the configuration of either format."""
-    heads, layers = (keys.integer(f"num_{n}", 256) for n in ("attention_heads", "hidden_layers"))
-    hidden_size, head_dim = keys.integer("hidden_size", 65536), keys.integer("head_dim", 512, 128)
+    heads, layers = keys.integer("num_attention_heads", 256), keys.integer("num_hidden_layers", 256)
+    hidden_size, head_dim = keys.integer("hidden_size", 65536), keys.head_dim(128)
     keys.word("hidden_act", ("silu",))
     keys.words("layer_types", ("full_attention",), layers)
     for unused in ("sliding_window", "max_window_layers"):  # but with use_sliding_window: refused
