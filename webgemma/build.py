@@ -21,7 +21,7 @@ from webgemma.pack import pack
 from webgemma.program.check import check, summarize
 from webgemma.progress import Progress, no_progress
 from webgemma.site import ModelWriter, SiteWriter
-from webgemma.sources import open_checkpoint
+from webgemma.sources import join_mmproj, open_checkpoint
 from webgemma.storage.quantize import KEEP, check_quantization
 from webgemma.storage.shards import ShardWriter
 from webgemma.tokenizer import Tokenizer, make_tokenizer_json, special_tokens
@@ -69,6 +69,7 @@ def build_site(
     source: str | Path,
     out: str | Path,
     *,
+    mmproj: str | Path | None = None,
     quantization: str = KEEP,
     embedding_quantization: str | None = None,
     model_id: str | None = None,
@@ -84,6 +85,7 @@ def build_site(
     Args:
         source: A .gguf file, a Hugging Face folder or an MLC folder.
         out: The site's folder; it appears complete, or not at all.
+        mmproj: The .gguf file of the vision tower that belongs to a .gguf file of a text.
         quantization: "keep" the source's own codes, or make all matrices of one type
             (storage.quantize.QUANTIZERS).
         embedding_quantization: The same for the embedding and an output matrix of its own; as
@@ -102,7 +104,8 @@ def build_site(
     started = time.perf_counter()
     asked = ask_quantization(quantization, embedding_quantization)
     options = Options(asked, model_id, name, chat_template, context_window_size, progress)
-    checkpoint = read_checkpoint(Path(source), progress)
+    tower = None if mmproj is None else Path(mmproj)
+    checkpoint = read_checkpoint(Path(source), progress, tower)
     lowered = lower(checkpoint, quantization=asked)
     program = summarize(check(lowered.program, lowered.shaders))
     nbytes = sum(s.matrix.nbytes for s in matrices(lowered))
@@ -150,10 +153,12 @@ def warnings(lowered: Lowered) -> list[str]:
     ]
 
 
-def read_checkpoint(source: Path, progress: Progress) -> Checkpoint:
+def read_checkpoint(source: Path, progress: Progress, mmproj: Path | None = None) -> Checkpoint:
     """Open the source; its tensors are read later, while they are packed."""
     progress("reading", 0, 1)
     checkpoint = open_checkpoint(source)
+    if mmproj is not None:
+        checkpoint = join_mmproj(checkpoint, mmproj)
     progress("reading", 0, head_nbytes(checkpoint))
     return checkpoint
 

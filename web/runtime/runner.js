@@ -9,6 +9,7 @@
 
 import { ConfigError, GpuError, ProgramError } from "./errors.js";
 import { evaluate, parse } from "./expr.js";
+import { allocatedNbytes } from "./memory.js";
 import { createPipelines } from "./pipelines.js";
 import { StagingPool } from "./staging.js";
 
@@ -162,11 +163,11 @@ export class Runner {
    * @param {string} name
    * @param {ProgramBuffer} spec
    */
-  async createBuffer(name, { kind, nbytes }) {
-    const size = Math.ceil(this.size(nbytes) / 4) * 4;
+  async createBuffer(name, spec) {
+    const size = allocatedNbytes(spec, this.symbols);
     this.device.pushErrorScope("validation");
     this.device.pushErrorScope("out-of-memory");
-    const usage = usages()[kind];
+    const usage = usages()[spec.kind];
     this.buffers.set(name, this.device.createBuffer({ label: name, size, usage }));
     const scopes = [this.device.popErrorScope(), this.device.popErrorScope()];
     const [memory, invalid] = await Promise.all(scopes);
@@ -280,6 +281,14 @@ export class Runner {
    */
   writeTokens(tokens) {
     this.device.queue.writeBuffer(this.buffer("tokens"), 0, Uint32Array.from(tokens));
+  }
+
+  /**
+   * Set the image of the next `encode_image`.
+   * @param {Float32Array<ArrayBuffer>} pixels [3, size, size], normalized
+   */
+  writeImage(pixels) {
+    this.device.queue.writeBuffer(this.buffer("image"), 0, pixels);
   }
 
   /**

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from webgemma.architectures import gemma, gemma2, gemma3, llama, qwen3
+from webgemma.architectures import gemma, gemma2, gemma3, llama, paligemma, qwen3
 from webgemma.architectures.lowered import Lowered
 from webgemma.architectures.weights import Quantization
 from webgemma.checkpoint import Checkpoint
@@ -18,6 +18,7 @@ ARCHITECTURES: Mapping[str, Callable[[Checkpoint, Mapping[str, Any]], Lowered]] 
     "gemma3": gemma3.build_program,
     "gemma3_text": gemma3.build_program,
     "llama": llama.build_program,
+    "paligemma": paligemma.build_program,
     "qwen3": qwen3.build_program,
 }
 

@@ -148,6 +148,13 @@ class KeyReader:
             raise UnsupportedError(msg)
         return size
 
+    def only(self, name: str, supported: object) -> None:
+        """Refuse a key that is there with any other value."""
+        key, value = self.find(name)
+        if value is not None and value != supported:
+            msg = f"{self.checkpoint.path}: key {key!r}: {value!r} is not supported (have "
+            raise UnsupportedError(f"{msg}{supported!r}).")
+
     def flag(self, name: str, default: bool) -> bool:
         """True or false."""
         key, value = self.find(name)

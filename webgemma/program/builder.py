@@ -25,7 +25,8 @@ from webgemma.storage.layout import Matrix, plan_records
 
 FEATURES = {"f16": "shader-f16", "subgroups": "subgroups"}
 """A template's switch -> the device feature that sets it."""
-PHASES = ("prefill", "sample", "decode", "logits")
+PHASES = ("encode_image", "prefill", "sample", "decode", "logits")
+"""In the order in which scratch memory is used again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +172,9 @@ class ProgramBuilder:
             for name, place in placed.items()
         }
         phases = {
-            phase: tuple(_resolve(step, ranges) for step in self.steps[phase]) for phase in PHASES
+            phase: tuple(_resolve(step, ranges) for step in self.steps[phase])
+            for phase in PHASES
+            if self.steps[phase] or phase != "encode_image"
         }
         return Program(
             buffers=self.buffers,

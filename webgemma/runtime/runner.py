@@ -215,6 +215,10 @@ class Runner:
         """Set the tokens of the next `prefill`."""
         self.device.queue.write_buffer(self.buffers["tokens"], 0, np.array(tokens, np.uint32))
 
+    def write_image(self, pixels: NDArray[np.float32]) -> None:
+        """Set the image of the next `encode_image`: float32 [3, size, size], normalized."""
+        self.device.queue.write_buffer(self.buffers["image"], 0, pixels)
+
     def run(self, phase: str, symbols: Mapping[str, int]) -> None:
         """Submit one phase: one command buffer, one compute pass."""
         values = {**self.symbols, **symbols}

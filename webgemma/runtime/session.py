@@ -23,6 +23,14 @@ from webgemma.runtime.device import (
 from webgemma.runtime.generation import Generation, StopText
 from webgemma.runtime.runner import Runner, choose_variant
 from webgemma.runtime.shards import SiteModel, open_site_model
+from webgemma.runtime.vision import (
+    Image,
+    Pixels,
+    check_prefix,
+    encode_image,
+    pixels_of,
+    vision_prompt,
+)
 from webgemma.tokenizer import Tokenizer
 
 Prompt = str | Sequence[Mapping[str, str]]
@@ -43,6 +51,8 @@ class Session:
         self.load_s = 0.0
         self.cached: list[int] = []
         """Tokens whose keys and values are in the caches."""
+        self.encoded: Pixels | None = None
+        """The image whose features are on the GPU."""
 
     def __enter__(self) -> Self:
         return self
@@ -64,15 +74,20 @@ class Session:
         """Tokens the caches hold."""
         return self.runner.context_window_size
 
-    def encode_prompt(self, prompt: Prompt) -> list[int]:
+    def encode_prompt(self, prompt: Prompt, *, has_image: bool = False) -> list[int]:
         """Token ids of a prompt: chat messages by the model's template, or text after BOS.
 
-        A text is put into the template as one user's message if the model has a template.
+        A text is put into the template as one user's message if the model has a template. One
+        for a model that sees comes after the image, if there is one.
 
         Raises:
             ConfigError: messages for a model without a chat template, or in a wrong order.
         """
         chat = self.model.manifest.get("chat")
+        image = self.program.image
+        if image is not None and isinstance(prompt, str):
+            text = self.tokenizer.encode(prompt + image["suffix"])
+            return vision_prompt(image, self.encode_text(""), text, has_image=has_image)
         if isinstance(prompt, str):
             if chat is None:
                 return self.encode_text(prompt)
@@ -120,13 +135,37 @@ class Session:
             msg = f"prompt: got token {top}, expected 0 to {self.program.vocab_size - 1}."
             raise ConfigError(msg)
 
-    def logits(self, token_ids: Sequence[int]) -> NDArray[np.float32]:
-        """Logits at every position, float32 [num_tokens, vocab_size].
+    def begin(self, pixels: Pixels | None, prefix_length: int) -> None:
+        """For a model that sees: encode the image, if it is another, and set the prefix.
 
         Raises:
-            ConfigError: more tokens than the context holds, or none.
+            ConfigError: the prefix is longer than a chunk.
         """
-        return np.concatenate(list(self.iter_logits(token_ids)))
+        image = self.program.image
+        if image is None:
+            return
+        check_prefix(self.program, prefix_length)
+        if pixels is not None and not np.array_equal(pixels, np.asarray(self.encoded)):
+            encode_image(self.runner, image, pixels)
+            self.encoded = pixels
+        self.runner.write_state({"prefix_length": prefix_length})
+
+    def logits(
+        self, token_ids: Sequence[int], *, pixels: Pixels | None = None, prefix_length: int = 0
+    ) -> NDArray[np.float32]:
+        """Logits at every position, float32 [num_tokens, vocab_size].
+
+        Args:
+            token_ids: The whole sequence.
+            pixels: The image of a model that sees, for the tokens that stand for it.
+            prefix_length: In such a model, the first so many tokens see each other.
+
+        Raises:
+            ConfigError: more tokens than the context holds, or none, or too long a prefix.
+        """
+        self.check_length(token_ids)
+        self.begin(pixels, prefix_length)
+        return np.concatenate(list(self._iter_logits(token_ids, 0)))
 
     def iter_logits(
         self, token_ids: Sequence[int], *, first: int = 0
@@ -144,6 +183,10 @@ class Session:
             ConfigError: more tokens than the context holds, or none.
         """
         self.check_length(token_ids)
+        self.begin(None, 0)
+        yield from self._iter_logits(token_ids, first)
+
+    def _iter_logits(self, token_ids: Sequence[int], first: int) -> Iterator[NDArray[np.float32]]:
         self.cached = []
         most = self.program.logits_chunk_size
         for position, num_rows in self.prefill(token_ids, keep=0):
@@ -157,6 +200,7 @@ class Session:
         self,
         prompt: Prompt,
         *,
+        image: Image | None = None,
         max_tokens: int = 256,
         temperature: float = 0.0,
         seed: int | None = None,
@@ -166,6 +210,8 @@ class Session:
 
         Args:
             prompt: Text, or chat messages {"role", "content"}.
+            image: A file, or pixels uint8 [height, width, 3], for a model that sees. Without one
+                such a model is asked about the text alone.
             max_tokens: Stop after so many tokens.
             temperature: 0 takes the likeliest token; above, tokens are drawn.
             seed: Makes drawing repeatable.
@@ -178,21 +224,32 @@ class Session:
             raise ConfigError(f"max_tokens: got {max_tokens}, expected at least 1.")
         if not 0 <= temperature <= 100:
             raise ConfigError(f"temperature: got {temperature}, expected 0 to 100.")
-        tokens = self.encode_prompt(prompt)
+        pixels = None if image is None else pixels_of(self.program, image)
+        tokens = self.encode_prompt(prompt, has_image=image is not None)
         self.check_length(tokens)
+        if self.program.image is not None:
+            check_prefix(self.program, len(tokens))
         seed = secrets.randbits(32) if seed is None else seed & 0xFFFFFFFF
         state = {"temperature": temperature, "seed": seed, "num_generated": 0}
-        steps = self.token_steps(tokens, max_tokens, state)
+        steps = self.token_steps(tokens, max_tokens, state, pixels)
         stop_ids = self.model.manifest["generation"]["stop_token_ids"]
         return Generation(
             tokens, steps, self.tokenizer, stop_ids, StopText(stop), {"load_s": self.load_s}
         )
 
     def token_steps(
-        self, tokens: list[int], max_tokens: int, state: Mapping[str, int | float]
+        self,
+        tokens: list[int],
+        max_tokens: int,
+        state: Mapping[str, int | float],
+        pixels: Pixels | None = None,
     ) -> Iterator[list[int]]:
-        """Prefill, then decode; yields the new tokens of every read-back."""
-        keep = common_prefix(self.cached, tokens[:-1])
+        """Prefill, then decode; yields the new tokens of every read-back.
+
+        The tokens of a prompt that see each other are never reused for another prompt.
+        """
+        keep = common_prefix(self.cached, tokens[:-1]) if self.program.image is None else 0
+        self.begin(pixels, len(tokens))
         self.runner.write_state(state)
         rows = 0
         for _, num_rows in self.prefill(tokens, keep=keep):

@@ -7,5 +7,6 @@ a `Checkpoint` whose tensors stay in the file until rows of them are asked for.
 from __future__ import annotations
 
 from webgemma.sources.detect import open_checkpoint
+from webgemma.sources.mmproj import join_mmproj
 
-__all__ = ["open_checkpoint"]
+__all__ = ["join_mmproj", "open_checkpoint"]

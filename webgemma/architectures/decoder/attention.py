@@ -64,9 +64,10 @@ def _attend_prefill(
     group = c.num_attention_heads // c.num_key_value_heads
     width = c.num_attention_heads * c.head_dim
     vectors = most_row_vectors(c.head_dim)
-    launch = d.builder.kernel(
-        "attention", f"attention.{name}", {**params, "split": False, "row_vectors": vectors}
-    )
+    params = {**params, "split": False, "row_vectors": vectors}
+    if c.has_prefix:
+        params["mask"] = "prefix"
+    launch = d.builder.kernel("attention", f"attention.{name}", params)
     bound: dict[str, Bound] = {
         "state": Range("state"),
         "q": d.rows("q", width),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from webgemma.architectures.decoder.config import DecoderConfig
 from webgemma.architectures.lowered import Lowered
@@ -89,8 +91,8 @@ class Decoder:
         """Names of a stored copy of the embedding, which a tied head does not need."""
         return ("lm_head.weight",) if self.plan.checkpoint.format != "gguf" else ()
 
-    def finish(self, architecture: str) -> Lowered:
-        """The finished program, with its shaders and sources."""
+    def finish(self, architecture: str, image: Mapping[str, Any] | None = None) -> Lowered:
+        """The finished program, with its shaders and sources; `image` is what it says of images."""
         c = self.config
         program = self.builder.finish(
             architecture=architecture,
@@ -100,6 +102,7 @@ class Decoder:
             max_context_window_size=c.max_context_window_size,
             generated_ring_size=GENERATED_RING,
             num_hidden_layers=c.num_hidden_layers,
+            image=image,
         )
         per_layer = 2 * c.num_key_value_heads * c.head_dim * 4  # keys and values, f32
         return Lowered(

@@ -29,6 +29,8 @@ class DecoderConfig:
     attn_logit_softcapping: float = 0.0  # 0: none
     final_logit_softcapping: float = 0.0  # 0: none
     prefill_chunk_size: int = 256
+    has_prefix: bool = False
+    """Whether the first tokens, state.prefix_length of them, see each other in attention."""
 
     @property
     def max_context_window_size(self) -> int:
