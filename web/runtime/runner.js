@@ -9,7 +9,6 @@
 
 import { ConfigError, GpuError, ProgramError } from "./errors.js";
 import { evaluate, parse } from "./expr.js";
-import { allocatedNbytes } from "./memory.js";
 import { createPipelines } from "./pipelines.js";
 import { StagingPool } from "./staging.js";
 
@@ -163,11 +162,11 @@ export class Runner {
    * @param {string} name
    * @param {ProgramBuffer} spec
    */
-  async createBuffer(name, spec) {
-    const size = allocatedNbytes(spec, this.symbols);
+  async createBuffer(name, { kind, nbytes }) {
+    const size = Math.ceil(this.size(nbytes) / 4) * 4;
     this.device.pushErrorScope("validation");
     this.device.pushErrorScope("out-of-memory");
-    const usage = usages()[spec.kind];
+    const usage = usages()[kind];
     this.buffers.set(name, this.device.createBuffer({ label: name, size, usage }));
     const scopes = [this.device.popErrorScope(), this.device.popErrorScope()];
     const [memory, invalid] = await Promise.all(scopes);
