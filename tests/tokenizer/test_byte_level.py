@@ -137,10 +137,11 @@ def refused(kind: type[Exception], source: TokenizerSource) -> str:
     return str(raised.value)
 
 
-def test_gguf_with_other_rules() -> None:
-    keys = gguf_keys(family_document("qwen2"), "falcon")
+@pytest.mark.parametrize("name", ["falcon", ["qwen2"]])
+def test_gguf_with_other_rules(name: Any) -> None:
+    keys = gguf_keys(family_document("qwen2"), "qwen2") | {"tokenizer.ggml.pre": name}
     assert refused(UnsupportedError, TokenizerSource(gguf=keys)) == (
-        "tokenizer.ggml.pre: 'falcon' is not supported (have llama-bpe, qwen2, gpt-2, default). "
+        f"tokenizer.ggml.pre: {name!r} is not supported (have llama-bpe, qwen2, gpt-2, default). "
         "Other kinds are planned for a later release."
     )
 
@@ -176,6 +177,13 @@ def test_broken_gguf(key: str, change: Any, message: str) -> None:
     assert refused(FormatError, TokenizerSource(gguf=keys)) == message
 
 
+@pytest.mark.parametrize("splitter", [[], {"pretokenizers": {}}, {"pretokenizers": []}])
+def test_a_pre_tokenizer_that_is_none(splitter: Any) -> None:
+    document = family_document("qwen2") | {"pre_tokenizer": splitter, "normalizer": None}
+    source = TokenizerSource(tokenizer_json=json.dumps(document).encode())
+    assert refused(UnsupportedError, source).startswith("tokenizer.json: the normalizer None is")
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -186,6 +194,8 @@ def test_broken_gguf(key: str, change: Any, message: str) -> None:
             {"type": "ByteLevel", "add_prefix_space": False, "use_regex": False}]}},
         {"pre_tokenizer": {"type": "Sequence", "pretokenizers": [
             {"type": "Digits"}, {"type": "ByteLevel", "add_prefix_space": False}]}},
+        {"pre_tokenizer": {"type": "Sequence", "pretokenizers": [
+            1, {"type": "ByteLevel", "add_prefix_space": False}]}},
     ],
 )  # fmt: skip
 def test_other_rules_of_a_tokenizer_json(change: dict[str, Any]) -> None:

@@ -140,15 +140,22 @@ def make_byte_level_document(
 
 def is_byte_level(document: Mapping[str, Any]) -> bool:
     """Tell whether a tokenizer.json cuts into words and bytes."""
-    steps = document.get("pre_tokenizer") or {}
-    steps = steps.get("pretokenizers", [steps]) if isinstance(steps, Mapping) else []
+    steps = _steps(document)
     return bool(steps) and isinstance(steps[-1], Mapping) and steps[-1].get("type") == "ByteLevel"
+
+
+def _steps(document: Mapping[str, Any]) -> list[Any]:
+    """The steps of the pre_tokenizer: of its sequence, or itself."""
+    splitter = document.get("pre_tokenizer")
+    if not isinstance(splitter, Mapping):
+        return []
+    steps = splitter.get("pretokenizers", [splitter])
+    return steps if isinstance(steps, list) else []
 
 
 def rules_of(document: Mapping[str, Any]) -> Rules | None:
     """The rules of a byte-level tokenizer.json; None if the runners do not implement them."""
-    splitter = document["pre_tokenizer"]
-    *splits, last = splitter.get("pretokenizers", [splitter])
+    *splits, last = _steps(document)
     patterns = tuple(_pattern_of(split) for split in splits)
     if last.get("use_regex", True):  # the default of `tokenizers`
         patterns = (*patterns, *RULES["gpt-2"].patterns)

@@ -37,7 +37,7 @@ def read_gguf_byte_level(keys: Mapping[str, Any]) -> dict[str, Any]:
         UnsupportedError: other rules.
     """
     name = keys.get("tokenizer.ggml.pre", "default")
-    if name not in RULES:
+    if not isinstance(name, str) or name not in RULES:
         raise UnsupportedError(
             f"tokenizer.ggml.pre: {name!r:.40} is not supported (have {', '.join(RULES)}). "
             "Other kinds are planned for a later release."
