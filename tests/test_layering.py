@@ -55,12 +55,12 @@ LAYERS: tuple[Mapping[str, str], ...] = (
     },
     {
         "webgemma.program.check": "proves a program; needs no more than the program",
+        "webgemma.program.memory": "sums a program's buffers",
         "webgemma.program": "builds a program from steps: spec, plan, storage, shaders",
         "webgemma.runtime": "executes program.json: no model, no quantization, no templates",
     },
     {
         "webgemma.architectures": "one file per model family: lowers a checkpoint to a program",
-        "webgemma.inspect": "says what a site or a checkpoint holds",
         "webgemma.doctor": "says what the machine can run",
     },
     {"webgemma.pack": "streams a checkpoint's tensors into shards"},
@@ -70,6 +70,7 @@ LAYERS: tuple[Mapping[str, str], ...] = (
     },
     {
         "webgemma.demo": "builds the built-in model",
+        "webgemma.inspect": "says what a site or a checkpoint is, whether it runs, what it takes",
         "webgemma.evaluate": "scores sites on a text, beside a reference that it may build",
     },
     {"webgemma.cli": "parses, calls, prints"},

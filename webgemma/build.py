@@ -14,7 +14,7 @@ from typing import Any
 from webgemma.architectures import lower
 from webgemma.architectures.lowered import Lowered
 from webgemma.architectures.weights import MatrixSource, Quantization
-from webgemma.chat import chat_data
+from webgemma.chat import ChatData, chat_data
 from webgemma.checkpoint import Checkpoint
 from webgemma.errors import ConfigError, FormatError
 from webgemma.pack import pack
@@ -51,6 +51,16 @@ class SiteReport:
     """What the checker counted: dispatches per layer, the largest binding, ..."""
     warnings: list[str]
     """What the user should know of this build, a sentence or two each."""
+
+
+@dataclass(frozen=True, slots=True)
+class Language:
+    """How a model reads and writes."""
+
+    tokenizer_json: bytes
+    tokenizer: Tokenizer
+    chat: ChatData | None
+    """The chat template as data: docs/chat.md."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,16 +187,8 @@ def write_model(
     options: Options,
 ) -> ModelWriter:
     """Write one model's folder; `report` is what the checker counted."""
-    tokenizer_json = make_tokenizer_json(checkpoint.tokenizer)
-    tokenizer = Tokenizer.from_json(tokenizer_json)
-    check_vocabulary(checkpoint, tokenizer.vocab_size, lowered.program.vocab_size)
-    chat = chat_data(
-        checkpoint.chat_template,
-        tokenizer,
-        special=special_tokens(checkpoint, tokenizer),
-        option=options.chat_template,
-    )
-    manifest = describe(checkpoint, lowered, tokenizer, report, options)
+    language = read_language(checkpoint, lowered.program.vocab_size, options.chat_template)
+    manifest = describe(checkpoint, lowered, language.tokenizer, report, options)
     options.progress("reading", head_nbytes(checkpoint), head_nbytes(checkpoint))
     model = site.model(manifest["id"], name=manifest["name"])
     manifest["source"]["sha256"] = hash_files(checkpoint, options.progress)
@@ -194,11 +196,30 @@ def write_model(
     model.add_json("program.json", lowered.program.to_json())
     for file, text in sorted(lowered.shaders.items()):
         model.add_bytes(file, text.encode())
-    model.add_bytes("tokenizer.json", tokenizer_json)
+    model.add_bytes("tokenizer.json", language.tokenizer_json)
     for file, data in sorted(checkpoint.licence_files.items()):
         model.add_bytes(file, data)
-    model.finish({**manifest, "chat": chat})
+    model.finish({**manifest, "chat": language.chat})
     return model
+
+
+def read_language(checkpoint: Checkpoint, rows: int, chat_template: str | None = None) -> Language:
+    """Read a model's tokenizer and chat template.
+
+    Args:
+        checkpoint: The source.
+        rows: Of the embedding.
+        chat_template: In place of the source's own, as in `build_site`.
+
+    Raises:
+        WebGemmaError: one of them is broken or not supported.
+    """
+    tokenizer_json = make_tokenizer_json(checkpoint.tokenizer)
+    tokenizer = Tokenizer.from_json(tokenizer_json)
+    check_vocabulary(checkpoint, tokenizer.vocab_size, rows)
+    special = special_tokens(checkpoint, tokenizer)
+    chat = chat_data(checkpoint.chat_template, tokenizer, special=special, option=chat_template)
+    return Language(tokenizer_json, tokenizer, chat)
 
 
 def write_weights(model: ModelWriter, lowered: Lowered, progress: Progress) -> dict[str, Any]:
@@ -251,6 +272,7 @@ def describe(
             )
         },
         "weights": {},
+        "config": dict(lowered.config),
         "vocab_size": program.vocab_size,
         "context": {"default": context, "max": most},
         "limits": {

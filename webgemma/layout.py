@@ -22,6 +22,8 @@ SITE_VERSION = 1
 INDEX = "models/index.json"
 MANIFEST = "webgemma.json"
 PROGRAM = "program.json"
+TENSOR_CACHE = "ndarray-cache.json"
+"""MLC's older name of it; see docs/program.md."""
 MAX_JSON_NBYTES = 64 * 1024 * 1024
 """More than any program.json of a real model; a bound on what a foreign file makes us read."""
 
@@ -120,6 +122,21 @@ def find_model(site: Path, model: str | None = None) -> Path:
             f"{site}: got model {model!r}, expected one of: {', '.join(ids) or 'none there'}."
         )
     return site / "models" / check_model_id(ids[0] if model is None else model)
+
+
+def is_site(path: Path) -> bool:
+    """Return whether `path` is a site, or the folder of one of its models."""
+    return (path / INDEX).is_file() or (path / MANIFEST).is_file()
+
+
+def model_folder(path: Path, model: str | None = None) -> Path:
+    """Return the folder of a model, given a site or that folder itself.
+
+    Raises:
+        ConfigError: the site has no such model.
+        FormatError: the folder is no site.
+    """
+    return path if (path / MANIFEST).is_file() else find_model(path, model)
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:

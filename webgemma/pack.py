@@ -14,10 +14,12 @@ from webgemma.storage.layout import plan_records
 from webgemma.storage.quantize import quantize
 from webgemma.storage.registry import storage_for
 from webgemma.storage.shards import ShardWriter
-from webgemma.storage.types import Planes, as_bytes
+from webgemma.storage.types import DTYPE_NBYTES, Planes, as_bytes
 
 CHUNK_NBYTES = 4 << 20  # of source bytes encoded at a time
 FLOAT_DTYPES = dict(zip(FLOATS, ("float32", "float16", "bfloat16"), strict=True))
+
+VECTOR_DTYPE = "float32"
 
 Advance = Callable[[int], None]
 """Told how many source bytes were packed."""
@@ -36,6 +38,27 @@ def pack(
     writer.flush()
 
 
+def plan_shards(sources: Sequence[MatrixSource | VectorSource]) -> list[int]:
+    """Bytes of every shard that `pack` would write; reads nothing of the source."""
+    writer = ShardWriter(None)
+    for source in sources:
+        for sizes in _sizes_together(source, writer.shard_nbytes):
+            writer.reserve(sum(sizes))
+            for nbytes in sizes:
+                writer.add("", (nbytes,), "uint8", np.broadcast_to(np.uint8(0), (nbytes,)))
+    writer.flush()
+    return [shard["nbytes"] for shard in writer.shards]
+
+
+def _sizes_together(source: MatrixSource | VectorSource, shard_nbytes: int) -> Iterator[list[int]]:
+    """Bytes of the records of a source, those together that stand in one shard."""
+    if isinstance(source, VectorSource):
+        yield [DTYPE_NBYTES[VECTOR_DTYPE] * source.length]
+        return
+    for _, records in plan_records(source.matrix, shard_nbytes):
+        yield [record.nbytes for record in records]
+
+
 def pack_vector(source: VectorSource, writer: ShardWriter) -> None:
     """Write a vector as float32 [length].
 
@@ -50,7 +73,7 @@ def pack_vector(source: VectorSource, writer: ShardWriter) -> None:
         raise FormatError(msg)
     data = as_bytes(values.astype(np.float32).reshape(1, -1))
     writer.reserve(data.nbytes)
-    writer.add(source.name, (source.length,), "float32", data)
+    writer.add(source.name, (source.length,), VECTOR_DTYPE, data)
 
 
 def pack_matrix(source: MatrixSource, writer: ShardWriter, advance: Advance) -> None:

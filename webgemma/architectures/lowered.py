@@ -22,3 +22,5 @@ class Lowered:
     """Of the key and value caches in f32, all layers."""
     requantized: Mapping[str, int]
     """Source type that is not of floats -> how many tensors of it get another type."""
+    config: Mapping[str, int | float | str]
+    """What the model is, for people to read, under Hugging Face's names."""

@@ -22,8 +22,7 @@ from webgemma.cli.doctor import EXAMPLES as DOCTOR_EXAMPLES
 from webgemma.cli.doctor import doctor
 from webgemma.cli.evaluate import EXAMPLES as EVAL_EXAMPLES
 from webgemma.cli.evaluate import evaluate
-from webgemma.cli.inspect import EXAMPLES as INSPECT_EXAMPLES
-from webgemma.cli.inspect import inspect
+from webgemma.cli.inspect import ESTIMATE_EXAMPLES, INSPECT_EXAMPLES, estimate, inspect
 from webgemma.cli.run import EXAMPLES as RUN_EXAMPLES
 from webgemma.cli.run import run
 from webgemma.cli.serve import DEMO_EXAMPLES, SERVE_EXAMPLES, demo, serve
@@ -60,6 +59,7 @@ app.command(epilog=RUN_EXAMPLES)(run)
 app.command("eval", epilog=EVAL_EXAMPLES)(evaluate)
 app.command(epilog=CONVERT_EXAMPLES)(convert)
 app.command(epilog=INSPECT_EXAMPLES)(inspect)
+app.command(epilog=ESTIMATE_EXAMPLES)(estimate)
 app.command(epilog=DOCTOR_EXAMPLES)(doctor)
 
 

@@ -1,24 +1,35 @@
-"""`webgemma inspect`: what a site holds and what its program does."""
+"""`webgemma inspect` and `webgemma estimate`: what a model is, whether it runs, what it takes."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from webgemma.cli import options
 
-EXAMPLES = """\b
+if TYPE_CHECKING:
+    from webgemma.inspect import Facts
+
+INSPECT_EXAMPLES = """\b
 Examples:
   webgemma inspect site
   webgemma inspect site --program
   webgemma inspect model.gguf"""
+ESTIMATE_EXAMPLES = """\b
+Examples:
+  webgemma estimate model.gguf
+  webgemma estimate site --context 2048"""
+
+SiteOrSource = Annotated[
+    Path, typer.Argument(metavar="SITE|SOURCE", help="A site, or a checkpoint.")
+]
 
 
 def inspect(
-    path: Annotated[Path, typer.Argument(metavar="SITE|SOURCE", help="A site, or a checkpoint.")],
+    path: SiteOrSource,
     model: options.Model = None,
     program: Annotated[
         bool, typer.Option("--program", help="The program: phases, dispatches, memory, limits.")
@@ -26,8 +37,9 @@ def inspect(
     as_json: options.Json = False,
     debug: options.Debug = False,
 ) -> None:
-    """Show what a site or a checkpoint holds."""
-    from webgemma.inspect import describe_program, describe_site, describe_source, is_site
+    """Show what a site or a checkpoint holds, and whether it will run."""
+    from webgemma.inspect import describe_program, describe_site, describe_source
+    from webgemma.layout import is_site
 
     if program:
         facts = describe_program(path, model)
@@ -35,4 +47,29 @@ def inspect(
         facts = describe_site(path, model)
     else:
         facts = describe_source(path)
+    _print(facts, as_json)
+
+
+def estimate(
+    path: SiteOrSource,
+    model: options.Model = None,
+    context: Annotated[
+        int | None,
+        typer.Option(
+            "--context",
+            min=1,
+            metavar="TOKENS",
+            help="One context, in place of 1024, 4096, 8192 and the model's maximum.",
+        ),
+    ] = None,
+    as_json: options.Json = False,
+    debug: options.Debug = False,
+) -> None:
+    """Show the memory a model takes in the browser, by storage type and context."""
+    from webgemma.inspect import estimate
+
+    _print(estimate(path, model=model, context=context), as_json)
+
+
+def _print(facts: Facts, as_json: bool) -> None:
     print(json.dumps(dict(facts.data), ensure_ascii=False) if as_json else facts.as_text())

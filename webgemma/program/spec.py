@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from webgemma.program.expr import evaluate
+
 VERSION = 1
 STATE_WORDS = {
     "position": 0,
@@ -19,7 +21,8 @@ STATE_WORDS = {
     "prefix_length": 8,
 }
 """Word of the state buffer -> its index; shaders/state.wgsl.jinja is the same list."""
-STATE_NBYTES = 4 * len(STATE_WORDS)
+WORD_NBYTES = 4
+STATE_NBYTES = WORD_NBYTES * len(STATE_WORDS)
 
 Size = int | str
 """A number of bytes or workgroups: an integer, or an expression (program/expr.py)."""
@@ -52,6 +55,10 @@ class Buffer:
         """As in program.json."""
         base: dict[str, Any] = {"kind": self.kind, "nbytes": self.nbytes}
         return base if self.init is None else {**base, "init": dict(self.init)}
+
+    def allocated_nbytes(self, symbols: Mapping[str, int]) -> int:
+        """What a runner allocates: whole words, as WebGPU copies them."""
+        return -(-evaluate(self.nbytes, symbols) // WORD_NBYTES) * WORD_NBYTES
 
 
 @dataclass(frozen=True, slots=True)

@@ -103,6 +103,7 @@ class Runner:
         }
         self.fill_tables()
         self.write_state({"context_window_size": context_window_size, "num_tokens": 1})
+        self.finished()  # frees the copies of what was written
 
     # -- construction -------------------------------------------------------------------------
 
@@ -115,8 +116,7 @@ class Runner:
         usage = 0
         for flag in USAGES[buffer.kind]:
             usage |= wgpu.BufferUsage[flag]
-        nbytes = -(-self.size(buffer.nbytes) // 4) * 4
-        return self.device.create_buffer(size=nbytes, usage=usage)
+        return self.device.create_buffer(size=buffer.allocated_nbytes(self.symbols), usage=usage)
 
     def used_kernels(self) -> dict[str, Kernel]:
         """The kernels that some step launches."""
@@ -241,6 +241,14 @@ class Runner:
         nbytes = 4 * num_rows * self.program.vocab_size
         data = self.device.queue.read_buffer(self.buffers["logits"], 0, nbytes)
         return np.frombuffer(data, np.float32).reshape(num_rows, -1)
+
+    def finished(self) -> None:
+        """Wait until the GPU has done all that was submitted, uploads among it.
+
+        wgpu holds a copy of what was written until the next submit; reading a word is one, and
+        waits.
+        """
+        self.device.queue.read_buffer(self.buffers["state"], 0, 4)
 
     def destroy(self) -> None:
         """Free the GPU's memory."""

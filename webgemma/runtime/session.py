@@ -324,8 +324,10 @@ def open_session(
     )
     device = request_device(chosen.requires, limits=limits, adapter=adapter)
     runner = Runner(device, program, opened.shaders(), variant=chosen, context_window_size=context)
-    for name, data in opened.records():
-        runner.upload(name, data)
+    for shard in opened.shards():
+        for name, data in shard:
+            runner.upload(name, data)
+        runner.finished()
     tokenizer = Tokenizer.from_json(opened.read("tokenizer.json"))
     session = Session(opened, runner, tokenizer)
     session.load_s = time.perf_counter() - started

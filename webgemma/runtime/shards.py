@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,11 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from webgemma.errors import FormatError
-from webgemma.layout import MANIFEST, PROGRAM, find_model, read_manifest
+from webgemma.layout import MANIFEST, PROGRAM, TENSOR_CACHE, model_folder, read_manifest
 from webgemma.program.spec import VERSION, Program, program_from_json
-
-CACHE_FILE = "ndarray-cache.json"
-"""MLC's older name of the tensor cache; see docs/program.md."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,15 +71,20 @@ class SiteModel:
         files = (path for path in self.manifest["files"] if path.endswith(".wgsl"))
         return {path: self.read(path).decode() for path in files}
 
-    def records(self) -> Iterator[tuple[str, NDArray[np.uint8]]]:
-        """(name, bytes) of every record, shard by shard; one shard is in memory at a time."""
+    def shards(self) -> Iterator[list[tuple[str, NDArray[np.uint8]]]]:
+        """The records of every shard, (name, bytes) each; one shard is in memory at a time."""
         weights = self.manifest["weights"]["path"]
-        cache = json.loads(self.read(weights + CACHE_FILE))
+        cache = json.loads(self.read(weights + TENSOR_CACHE))
         for shard in cache["records"]:
-            data = np.frombuffer(self.read(weights + shard["dataPath"]), np.uint8)
-            for record in shard["records"]:
-                start = record["byteOffset"]
-                yield record["name"], data[start : start + record["nbytes"]]
+            yield list(self._records(weights + shard["dataPath"], shard["records"]))
+
+    def _records(
+        self, path: str, records: Sequence[Mapping[str, Any]]
+    ) -> Iterator[tuple[str, NDArray[np.uint8]]]:
+        data = np.frombuffer(self.read(path), np.uint8)
+        for record in records:
+            start = record["byteOffset"]
+            yield record["name"], data[start : start + record["nbytes"]]
 
 
 def open_site_model(site: str | Path, model: str | None = None) -> SiteModel:
@@ -92,7 +94,5 @@ def open_site_model(site: str | Path, model: str | None = None) -> SiteModel:
         ConfigError: there is no such model.
         FormatError: its files are damaged.
     """
-    folder = Path(site)
-    if not (folder / MANIFEST).is_file():
-        folder = find_model(folder, model)
+    folder = model_folder(Path(site), model)
     return SiteModel(folder, read_manifest(folder))

@@ -15,9 +15,14 @@ _LICENCE_NAME = re.compile(
 )
 
 
+def is_document(name: str) -> bool:
+    """Return whether a file's name is one of a licence, a notice or a model card."""
+    return _LICENCE_NAME.fullmatch(name) is not None
+
+
 def read_licences(folder: Path) -> dict[str, bytes]:
     """Every licence, notice, use policy and README.md in a model's folder: name -> bytes."""
-    names = sorted(p.name for p in folder.iterdir() if _LICENCE_NAME.fullmatch(p.name))
+    names = sorted(p.name for p in folder.iterdir() if is_document(p.name))
     paths = [folder / name for name in names[:MAX_LICENCE_FILES]]
     return {p.name: read_small(p, MAX_LICENCE_NBYTES) for p in paths if p.is_file()}
 
@@ -32,6 +37,6 @@ def read_licences_beside(weights: Sequence[Path]) -> dict[str, bytes]:
     others = (
         p.name
         for p in folder.iterdir()
-        if p.name not in ours and not p.name.startswith(".") and not _LICENCE_NAME.fullmatch(p.name)
+        if p.name not in ours and not p.name.startswith(".") and not is_document(p.name)
     )
     return {} if any(others) else read_licences(folder)

@@ -37,7 +37,8 @@ class _Pending:
 class ShardWriter:
     """Collects records until a shard is full, writes it, and keeps the table of contents."""
 
-    open: Open
+    open: Open | None
+    """None: nothing is written; the table of contents is all that is wanted."""
     shard_nbytes: int = SHARD_NBYTES
     shards: list[dict[str, Any]] = field(default_factory=list)
     nbytes: int = 0
@@ -67,9 +68,10 @@ class ShardWriter:
         if not self._pending:
             return
         name = f"params_shard_{len(self.shards)}.bin"
-        with self.open(name) as file:
-            for pending in self._pending:
-                file.write(np.ascontiguousarray(pending.data))
+        if self.open is not None:
+            with self.open(name) as file:
+                for pending in self._pending:
+                    file.write(np.ascontiguousarray(pending.data))
         self.shards.append(
             {
                 "dataPath": name,

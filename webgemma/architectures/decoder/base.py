@@ -111,4 +111,5 @@ class Decoder:
             tuple(self.plan.sources),
             per_layer * c.num_hidden_layers,
             dict(sorted(self.plan.requantized.items())),
+            c.described(),
         )

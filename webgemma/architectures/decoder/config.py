@@ -7,6 +7,20 @@ from dataclasses import dataclass
 
 from webgemma.program.check import BINDING_NBYTES
 
+DESCRIBED = (
+    "vocab_size",
+    "max_position_embeddings",
+    "num_hidden_layers",
+    "hidden_size",
+    "intermediate_size",
+    "num_attention_heads",
+    "num_key_value_heads",
+    "head_dim",
+    "activation",
+    "rms_norm_eps",
+)
+"""Fields of DecoderConfig that webgemma.json keeps as "config"."""
+
 
 @dataclass(frozen=True, slots=True)
 class DecoderConfig:
@@ -31,6 +45,10 @@ class DecoderConfig:
     prefill_chunk_size: int = 256
     has_prefix: bool = False
     """Whether the first tokens, state.prefix_length of them, see each other in attention."""
+
+    def described(self) -> dict[str, int | float | str]:
+        """The numbers that people know models by, under Hugging Face's names."""
+        return {name: getattr(self, name) for name in DESCRIBED}
 
     @property
     def max_context_window_size(self) -> int:

@@ -1,0 +1,260 @@
+"""The memory of a model in the browser, by storage type and context, and the devices it fits.
+
+All figures are sums over the buffers of the program that would run: a source is lowered for every
+storage type, as `webgemma build` does it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from webgemma.architectures import lower
+from webgemma.architectures.weights import Quantization
+from webgemma.checkpoint import Checkpoint
+from webgemma.errors import ConfigError, FormatError, WebGemmaError
+from webgemma.inspect.devices import DEVICES
+from webgemma.inspect.facts import Facts
+from webgemma.inspect.program import read_program
+from webgemma.layout import MANIFEST, is_site, model_folder, read_manifest
+from webgemma.pack import plan_shards
+from webgemma.program.check import check
+from webgemma.program.memory import Memory, measure_memory, plain_variants
+from webgemma.program.spec import Program
+from webgemma.progress import format_bytes
+from webgemma.sources import open_checkpoint
+from webgemma.storage.quantize import KEEP, QUANTIZERS
+from webgemma.table import format_table
+
+CONTEXTS = (1024, 4096, 8192)
+"""Tokens; the model's own maximum is added."""
+AS_BUILT = "as built"
+NONE = "-"
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One way to store the model."""
+
+    name: str
+    """"keep", "as built", or what --quantization takes."""
+    program: Program
+    shard_nbytes: Sequence[int]
+
+    @property
+    def download_nbytes(self) -> int:
+        """Of all shards."""
+        return sum(self.shard_nbytes)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """The memory of a choice in one variant at one context."""
+
+    choice: str
+    variant: str
+    context_window_size: int
+    memory: Memory
+    native: Memory
+    """Natively, where one shard after another is loaded."""
+
+    def to_json(self) -> dict[str, Any]:
+        """For `--json`."""
+        return {
+            "storage": self.choice,
+            "variant": self.variant,
+            "context_window_size": self.context_window_size,
+            "weights_nbytes": self.memory.weights_nbytes,
+            "cache_nbytes": self.memory.cache_nbytes,
+            "scratch_nbytes": self.memory.scratch_nbytes,
+            "total_nbytes": self.memory.total_nbytes,
+            "peak_nbytes": self.memory.peak_nbytes,
+            "native_peak_nbytes": self.native.peak_nbytes,
+        }
+
+
+def estimate(path: Path, *, model: str | None = None, context: int | None = None) -> Facts:
+    """Estimate the memory of a source or of a site's model.
+
+    Args:
+        path: A checkpoint, a site, or the folder of one of its models.
+        model: The id of a site's model; the first by default.
+        context: Tokens, in place of 1,024, 4,096, 8,192 and the model's maximum.
+
+    Raises:
+        WebGemmaError: the model cannot be read or is not supported.
+        ConfigError: the model has no such context.
+    """
+    choices, refused = _choices(path, model)
+    contexts = contexts_of(choices[0].program, context)
+    rows = [row for choice in choices for row in measure(choice, contexts)]
+    own = [row for row in rows if row.choice == choices[0].name]
+    sections = [
+        (f"Memory in the browser ({choices[0].name})", _own_table(own)),
+        ("Peak by storage type and context, f32 cache / f16 cache", _type_table(choices, rows)),
+        ("Longest of these contexts that fits, by device and storage type", _fits(choices, rows)),
+    ]
+    if refused:
+        sections.append(("Not possible", format_table(list(refused.items()))))
+    data = {
+        "download_nbytes": {choice.name: choice.download_nbytes for choice in choices},
+        "memory": [row.to_json() for row in rows],
+        "devices": [
+            {"name": device.name, "limit_nbytes": device.limit_nbytes, "fits": fits}
+            for device, fits in _longest_fits(choices, rows)
+        ],
+        "not_possible": refused,
+    }
+    return Facts(tuple(sections), data)
+
+
+def _as_built(folder: Path) -> Choice:
+    """The one choice of a site: its shards as they lie there.
+
+    Raises:
+        FormatError: the manifest or the program is broken.
+    """
+    manifest = read_manifest(folder)
+    try:
+        weights, files = manifest["weights"]["path"], manifest["files"]
+        shards = [
+            int(entry["nbytes"])
+            for name, entry in files.items()
+            if name.startswith(weights) and name.endswith(".bin")
+        ]
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise FormatError(
+            f"{folder / MANIFEST}: got no usable {error}. Build the site again."
+        ) from error
+    program, _ = read_program(folder)
+    return Choice(AS_BUILT, program, shards)
+
+
+def _choices(path: Path, model: str | None) -> tuple[list[Choice], dict[str, str]]:
+    """(the ways to store a model, its own first; those that are not possible, and why).
+
+    Raises:
+        WebGemmaError: none is possible: the error of its own types.
+    """
+    if is_site(path):
+        return [_as_built(model_folder(path, model))], {}
+    checkpoint = open_checkpoint(path)
+    choices: list[Choice] = []
+    refused: dict[str, str] = {}
+    first: WebGemmaError | None = None
+    for name in (KEEP, *QUANTIZERS):
+        try:
+            choices.append(_choose(checkpoint, name))
+        except WebGemmaError as error:
+            first = first or error
+            refused[name] = str(error)
+    if not choices and first is not None:
+        raise first
+    return choices, refused
+
+
+def _choose(checkpoint: Checkpoint, name: str) -> Choice:
+    lowered = lower(checkpoint, quantization=Quantization(name, name))
+    check(lowered.program, lowered.shaders)
+    return Choice(name, lowered.program, plan_shards(lowered.sources))
+
+
+def contexts_of(program: Program, asked: int | None) -> tuple[int, ...]:
+    """The contexts to look at.
+
+    Raises:
+        ConfigError: the model has not the one that was asked for.
+    """
+    most = program.max_context_window_size
+    if asked is None:
+        return (*(context for context in CONTEXTS if context < most), most)
+    if not 1 <= asked <= most:
+        msg = f"--context: got {asked}, expected 1 to {most} (the model's maximum)."
+        raise ConfigError(msg)
+    return (asked,)
+
+
+def measure(choice: Choice, contexts: Sequence[int]) -> Iterator[Row]:
+    """The memory of a choice at every context, in every variant that allocates otherwise."""
+    program, shards = choice.program, choice.shard_nbytes
+    for context in contexts:
+        for name, variant in plain_variants(program).items():
+            memory = measure_memory(program, variant, context, shards)
+            native = measure_memory(program, variant, context, shards, parallel=1)
+            yield Row(choice.name, name, context, memory, native)
+
+
+def _own_table(rows: Sequence[Row]) -> str:
+    header = ("context", "variant", "weights", "cache", "scratch", "total", "peak", "native peak")
+    lines = []
+    for row in rows:
+        m = row.memory
+        parts = (m.weights_nbytes, m.cache_nbytes, m.scratch_nbytes, m.total_nbytes)
+        peaks = (m.peak_nbytes, row.native.peak_nbytes)
+        sizes = map(format_bytes, (*parts, *peaks))
+        lines.append((f"{row.context_window_size:,}", row.variant, *sizes))
+    return format_table(lines, header=header, right=(0, 2, 3, 4, 5, 6, 7))
+
+
+def _type_table(choices: Sequence[Choice], rows: Sequence[Row]) -> str:
+    contexts = sorted({row.context_window_size for row in rows})
+    header = ("type", "download", *(f"{context:,}" for context in contexts))
+    lines = [
+        (
+            choice.name,
+            format_bytes(choice.download_nbytes),
+            *(" / ".join(_peaks(rows, choice.name, context)) for context in contexts),
+        )
+        for choice in choices
+    ]
+    return format_table(lines, header=header, right=range(1, len(header)))
+
+
+def _peaks(rows: Sequence[Row], choice: str, context: int) -> list[str]:
+    return [
+        format_bytes(row.memory.peak_nbytes)
+        for row in rows
+        if (row.choice, row.context_window_size) == (choice, context)
+    ]
+
+
+def _fits(choices: Sequence[Choice], rows: Sequence[Row]) -> str:
+    header = ("device", "for a page", *(choice.name for choice in choices))
+    lines = [
+        (
+            device.name,
+            format_bytes(device.limit_nbytes),
+            *(f"{context:,}" if context else NONE for context in fits.values()),
+        )
+        for device, fits in _longest_fits(choices, rows)
+    ]
+    return format_table(lines, header=header, right=range(1, len(header)))
+
+
+def _longest_fits(choices: Sequence[Choice], rows: Sequence[Row]) -> Iterator[Any]:
+    """(device, {choice: the longest context that fits with f32 caches, or 0})."""
+    for device in DEVICES:
+        fits = {
+            choice.name: max(
+                (
+                    context
+                    for context, peak in _largest_peaks(rows, choice.name).items()
+                    if peak <= device.limit_nbytes
+                ),
+                default=0,
+            )
+            for choice in choices
+        }
+        yield device, fits
+
+
+def _largest_peaks(rows: Sequence[Row], choice: str) -> dict[int, int]:
+    """Context -> the peak of the variant that takes most."""
+    peaks: dict[int, int] = {}
+    for row in rows:
+        if row.choice == choice:
+            known = peaks.get(row.context_window_size, 0)
+            peaks[row.context_window_size] = max(known, row.memory.peak_nbytes)
+    return peaks
