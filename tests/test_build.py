@@ -99,15 +99,15 @@ def test_vocabulary_of_another_model(fixtures, tmp_path):
 
     torch.manual_seed(0)
     config = GemmaConfig(
-        vocab_size=1200, hidden_size=64, intermediate_size=64, num_hidden_layers=1,
+        vocab_size=1300, hidden_size=64, intermediate_size=64, num_hidden_layers=1,
         num_attention_heads=2, num_key_value_heads=1, head_dim=32, max_position_embeddings=64,
     )  # fmt: skip
     folder = tmp_path / "model"
     GemmaForCausalLM(config).save_pretrained(folder)
     shutil.copy(fixtures / "tokenizer.model", folder)
     assert message(FormatError, lambda: build_site(folder, tmp_path / "site")) == (
-        f"{folder}: got a vocabulary of 700 tokens, expected 1,200 as the embedding has rows (or "
-        "up to 256 fewer). The tokenizer belongs to another model."
+        f"{folder}: got a vocabulary of 700 tokens, expected 1,300 as the embedding has rows (or "
+        "up to 512 fewer). The tokenizer belongs to another model."
     )
     assert not (tmp_path / "site").exists()
 

@@ -29,7 +29,7 @@ from webgemma.version import __version__
 
 DEFAULT_CONTEXT = 4096
 HASH_CHUNK_NBYTES = 8 << 20
-PADDING_ROWS = 256  # rows by which an embedding may exceed its vocabulary (padded for the hardware)
+PADDING_ROWS = 512  # rows by which an embedding may exceed its vocabulary (Qwen 3 pads by 267)
 
 
 @dataclass(frozen=True, slots=True)
