@@ -22,7 +22,8 @@ EXAMPLES = """\b
 Examples:
   webgemma build gemma-2-2b-it-Q4_K_M.gguf -o site
   webgemma build ./gemma-2b -o site --quantization q4f16_1 --embedding-quantization q8_0
-  webgemma build model-00001-of-00003.gguf -o site --host cloudflare --force"""
+  webgemma build model-00001-of-00003.gguf -o site --host cloudflare --force
+  webgemma build paligemma-text-f16.gguf --mmproj paligemma-mmproj-f16.gguf -o site"""
 
 
 def build(
@@ -34,6 +35,12 @@ def build(
         ),
     ],
     out: Annotated[Path, typer.Option("--output", "-o", metavar="SITE", help="The site's folder.")],
+    mmproj: Annotated[
+        Path | None,
+        typer.Option(
+            "--mmproj", metavar="FILE", help="The .gguf file of the vision tower (PaliGemma)."
+        ),
+    ] = None,
     quantization: Annotated[
         str,
         typer.Option(
@@ -95,6 +102,7 @@ def build(
         report = build_site(
             source,
             out,
+            mmproj=mmproj,
             quantization=quantization,
             embedding_quantization=embedding_quantization,
             model_id=model_id,

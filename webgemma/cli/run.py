@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -19,7 +21,8 @@ Examples:
   webgemma run site "Why is the sky blue?"
   webgemma run site
   webgemma run site "A story, please." --temperature 0.8 --seed 7
-  webgemma run site "Hello" --json      prompt_tokens, tokens, text, finish_reason, timings"""
+  webgemma run site "Hello" --json      prompt_tokens, tokens, text, finish_reason, timings
+  webgemma run site "detect cat" --image cat.jpg --save boxes.png"""
 
 
 def run(
@@ -27,6 +30,16 @@ def run(
     prompt: Annotated[
         str | None,
         typer.Argument(metavar="PROMPT", help="What to answer; - reads stdin. None: a chat."),
+    ] = None,
+    image: Annotated[
+        Path | None,
+        typer.Option("--image", metavar="FILE", help="What the prompt is about (PaliGemma)."),
+    ] = None,
+    save: Annotated[
+        Path | None,
+        typer.Option(
+            "--save", metavar="FILE", help="Write the image there with the boxes of the answer."
+        ),
     ] = None,
     model: options.Model = None,
     variant: options.Variant = "auto",
@@ -62,6 +75,8 @@ def run(
     """
     if as_json and prompt is None:
         raise typer.BadParameter("--json needs a PROMPT.")
+    if save is not None and (prompt is None or image is None):
+        raise typer.BadParameter("--save needs a PROMPT and --image.")
     from webgemma.runtime.session import open_session
 
     with open_session(
@@ -71,6 +86,7 @@ def run(
         def answer(content: str | list[dict[str, str]]) -> Generation:
             return session.generate(
                 content,
+                image=image,
                 max_tokens=max_tokens,
                 temperature=temperature,
                 seed=seed,
@@ -85,13 +101,30 @@ def run(
             return
         generation = answer(sys.stdin.read() if prompt == "-" else prompt)
         if as_json:
-            _print_json(generation)
+            _print_json(generation, has_image=image is not None)
         else:
             print_pieces(generation)
+        if save is not None and image is not None:
+            _save(generation.text, image, save)
 
 
-def _print_json(generation: Generation) -> None:
-    """Print a whole answer as one object."""
+def _save(answer: str, image: Path, path: Path) -> None:
+    """Draw the answer's boxes into a copy of the image."""
+    from webgemma.image import draw_boxes, parse_boxes, read_image
+
+    boxes = parse_boxes(answer)
+    draw_boxes(read_image(image), boxes, path)
+    print(f"{path}: boxes drawn: {len(boxes)}", file=sys.stderr)
+
+
+def _boxes(answer: str) -> list[dict[str, object]]:
+    from webgemma.image import parse_boxes
+
+    return [asdict(box) for box in parse_boxes(answer)]
+
+
+def _print_json(generation: Generation, *, has_image: bool) -> None:
+    """Print a whole answer as one object; about an image, with the boxes it names."""
     for _ in generation:
         pass
     answer = {
@@ -101,4 +134,6 @@ def _print_json(generation: Generation) -> None:
         "finish_reason": generation.finish_reason,
         "timings": generation.timings,
     }
+    if has_image:
+        answer["boxes"] = _boxes(generation.text)
     print(json.dumps(answer, ensure_ascii=False))

@@ -1,0 +1,188 @@
+"""PaliGemma of its real sizes passes the checker; what is missing or unknown is refused."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.support.messages import message_of
+from tests.support.programs import ShapeOnly
+from tests.support.seeing_folder import write_seeing
+from webgemma.architectures import lower
+from webgemma.architectures.weights import Quantization
+from webgemma.build import build_site
+from webgemma.checkpoint import Checkpoint, TokenizerSource
+from webgemma.errors import ConfigError, FormatError, UnsupportedError, WebGemmaError
+from webgemma.program.check import check
+from webgemma.sources import join_mmproj, open_checkpoint
+
+LISTING = Path(__file__).parent.parent / "fixtures" / "paligemma-3b-mix-224.gguf-listing.json"
+IMAGE_TOKEN = 257152
+WIDTH, WIDE, LAYERS, PATCHES, TEXT_WIDTH = 1152, 4304, 27, 256, 2048  # SigLIP So400m/14 at 224
+
+
+def tower_shapes(projector="mm.0"):
+    """Every tensor of a mmproj file of the real shapes."""
+    layer = {
+        "ln1": (WIDTH,), "ln2": (WIDTH,), "attn_q": (WIDTH, WIDTH), "attn_k": (WIDTH, WIDTH),
+        "attn_v": (WIDTH, WIDTH), "attn_out": (WIDTH, WIDTH), "ffn_up": (WIDE, WIDTH),
+        "ffn_down": (WIDTH, WIDE),
+    }  # fmt: skip
+    modules = {"v.patch_embd": (WIDTH, 3, 14, 14), "v.post_ln": (WIDTH,)}
+    modules[projector] = (TEXT_WIDTH, WIDTH)
+    for i in range(LAYERS):
+        modules |= {f"v.blk.{i}.{name}": shape for name, shape in layer.items()}
+    shapes = {f"{name}.weight": shape for name, shape in modules.items()}
+    shapes |= {f"{name}.bias": shape[:1] for name, shape in modules.items()}
+    return shapes | {"v.position_embd.weight": (PATCHES, WIDTH)}
+
+
+CLIP = {
+    "clip.has_vision_encoder": True, "clip.projector_type": "mlp", "clip.use_gelu": True,
+    "clip.vision.image_size": 224, "clip.vision.patch_size": 14,
+    "clip.vision.embedding_length": WIDTH, "clip.vision.feed_forward_length": WIDE,
+    "clip.vision.block_count": LAYERS, "clip.vision.attention.head_count": 16,
+    "clip.vision.attention.layer_norm_epsilon": 1e-6, "clip.vision.projection_dim": TEXT_WIDTH,
+    "clip.vision.image_mean": np.full(3, 0.5, np.float32),
+    "clip.vision.image_std": np.full(3, 0.5, np.float32),
+}  # fmt: skip
+
+
+def real_checkpoint(**changes):
+    """The published text file's listing and a tower's shapes, without data."""
+    listing = json.loads(LISTING.read_text())
+    shapes = {t["name"]: (tuple(t["shape"][::-1]), t["type"]) for t in listing["tensors"]}
+    for name, shape in tower_shapes().items():
+        shapes[name] = (shape, "F32" if len(shape) == 1 or "position" in name else "F16")
+    numbers = {"attention.layer_norm_rms_epsilon": 1e-6}
+    metadata = {
+        key: numbers.get(key.removeprefix("gemma."), value)
+        for key, value in listing["metadata"].items()
+    }
+    metadata = {k: int(v) if str(v).isdecimal() else v for k, v in metadata.items()}
+    tokens = [f"t{i}" for i in range(257216)]
+    tokens[IMAGE_TOKEN] = "<image>"
+    return Checkpoint(
+        path=Path("paligemma.gguf"),
+        format="gguf",
+        files=(),
+        architecture="paligemma",
+        metadata=metadata | CLIP | changes,
+        tensors={name: ShapeOnly(name, kind, shape) for name, (shape, kind) in shapes.items()},
+        tokenizer=TokenizerSource(gguf={"tokenizer.ggml.tokens": tokens}),
+    )
+
+
+@pytest.mark.parametrize("quantization", ["keep", "q8_0", "q4f16_1"])
+def test_real_shapes_pass_the_checker(quantization):
+    lowered = lower(real_checkpoint(), quantization=Quantization(quantization, quantization))
+    report = check(lowered.program, lowered.shaders)
+    program = lowered.program
+    assert program.image == {
+        "size": 224, "mean": [0.5] * 3, "std": [0.5] * 3, "num_tokens": PATCHES,
+        "token_id": IMAGE_TOKEN, "suffix": "\n",
+    }  # fmt: skip
+    assert program.prefill_chunk_size == PATCHES + 256
+    assert report.largest_binding_nbytes <= 128 << 20
+    assert report.dispatches["encode_image"] == 2 + 9 * LAYERS + 2
+    pieces = [name for name in program.buffers if name.startswith("model.embed_tokens@")]
+    if quantization == "keep":
+        assert len(pieces) == 11  # 1.05 GB
+    print(f"{quantization}: {report.buffer_nbytes}")
+
+
+@pytest.mark.parametrize(
+    ("changes", "kind", "expected"),
+    [
+        (
+            {"clip.use_silu": True},
+            UnsupportedError,
+            "paligemma.gguf: key 'clip.use_silu': True is not supported (have False).",
+        ),
+        (
+            {"clip.vision.surprise": 1},
+            UnsupportedError,
+            "paligemma.gguf: keys that webgemma does not know for architecture 'clip': "
+            "clip.vision.surprise. They could change the mathematics, so the model is not built.",
+        ),
+        (
+            {"clip.projector_type": "gemma3"},
+            UnsupportedError,
+            "paligemma.gguf: key 'clip.projector_type': 'gemma3' is not supported (have "
+            "paligemma, mlp, linear).",
+        ),
+        (
+            {"clip.vision.image_mean": [0.5, 0.5, 0.4]},
+            FormatError,
+            "paligemma.gguf: key 'clip.vision.image_mean': got [0.5, 0.5, 0.4], expected "
+            "[0.5, 0.5, 0.5], as SigLIP's images are normalized. The configuration is damaged; "
+            "fetch the model again.",
+        ),
+        (
+            {"clip.vision.image_size": 225},
+            ConfigError,
+            "paligemma.gguf: image_size: got 225, expected a multiple of 14 (pixels of a patch).",
+        ),
+    ],
+)
+def test_unknown_towers(changes, kind, expected):
+    assert message_of(kind, lambda: lower(real_checkpoint(**changes))) == expected
+
+
+def test_untaken_and_missing_tensors():
+    checkpoint = real_checkpoint()
+    extra = {"v.head.weight": ShapeOnly("v.head.weight", "F16", (WIDTH, WIDTH))}
+    more = replace(checkpoint, tensors={**checkpoint.tensors, **extra})
+    assert "1 tensors are not part of architecture 'paligemma' as webgemma knows it: " in (
+        message_of(UnsupportedError, lambda: lower(more))
+    )
+    fewer = {k: t for k, t in checkpoint.tensors.items() if k != "v.blk.26.ln2.bias"}
+    less = replace(checkpoint, tensors=fewer)
+    assert "tensor 'v.blk.26.ln2.bias' is missing" in message_of(FormatError, lambda: lower(less))
+
+
+def test_a_vocabulary_without_the_image_token():
+    checkpoint = real_checkpoint()
+    tokens = [f"t{i}" for i in range(257216)]
+    other = replace(checkpoint, tokenizer=TokenizerSource(gguf={"tokenizer.ggml.tokens": tokens}))
+    assert message_of(FormatError, lambda: lower(other)) == (
+        "paligemma.gguf: key 'tokenizer.ggml.tokens': got 257,216 tokens without '<image>', "
+        "expected it among them. The file is not PaliGemma's."
+    )
+
+
+def test_config_of_a_folder(tmp_path, fixtures):
+    tokenizer = fixtures / "tokenizer.model"
+    lower(open_checkpoint(write_seeing(tmp_path / "a", tokenizer)))
+    surprising = open_checkpoint(write_seeing(tmp_path / "b", tokenizer, surprise=1))
+    assert "does not know for architecture 'paligemma': surprise" in (
+        message_of(UnsupportedError, lambda: lower(surprising))
+    )
+    blind = open_checkpoint(write_seeing(tmp_path / "c", tokenizer, vision_config=None))
+    assert message_of(FormatError, lambda: lower(blind)) == (
+        f"{tmp_path / 'c'}: key 'vision_config': got nothing, expected an object. "
+        "The configuration is damaged; fetch the model again."
+    )
+
+
+def test_mmproj_of_something_else(tmp_path, fixtures):
+    folder = write_seeing(tmp_path / "a", fixtures / "tokenizer.model")
+    gguf = fixtures / "gemma2-F16.gguf"
+
+    def joined(source: Path, mmproj: Path) -> None:
+        build_site(source, tmp_path / "site", mmproj=mmproj)
+
+    assert message_of(ConfigError, lambda: joined(folder, gguf)) == (
+        f"--mmproj {gguf}: {folder} is a folder, which holds its vision tower itself: got a "
+        "second one, expected none. Leave --mmproj out."
+    )
+    assert message_of(ConfigError, lambda: joined(gguf, gguf)) == (
+        f"--mmproj {gguf}: got architecture 'gemma2', expected 'clip', the file of a vision "
+        "tower. Give the text's file as SOURCE and the tower's here."
+    )
+    with pytest.raises(WebGemmaError, match="nowhere"):
+        join_mmproj(open_checkpoint(gguf), tmp_path / "nowhere.gguf")
