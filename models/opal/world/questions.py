@@ -1,0 +1,134 @@
+"""Prompts and answers in PaliGemma's words: caption, count, detect.
+
+Boxes are four tokens, y_min x_min y_max x_max in 1024ths (https://arxiv.org/abs/2407.07726). Opal
+uses every sixteenth of them: 64 places are finer than it can see, and each is met often enough.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from random import Random
+
+from . import palette, shapes
+from .pictures import MAX_THINGS, Box, Picture, Thing
+
+BINS = 1024  # PaliGemma's
+BIN_STEP = 16
+CAPTION_PROMPT = "caption en"
+NOTHING = "no"
+ANY_KIND = "shape"
+
+# How often a phrase names colour and kind, the kind, the colour, or neither.
+NAMED = ((True, True), (False, True), (True, False), (False, False))
+NAMED_WEIGHTS = (50, 25, 20, 5)
+ABSENT_SHARE = {"count": 0.2, "detect": 0.15}
+COUNT_PROMPTS = ("how many {}?", "count {}")
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A prompt about a picture, and its one right answer."""
+
+    task: str  # caption, count or detect
+    prompt: str
+    answer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Phrase:
+    """What is asked for: `red circle`, `circle`, `red shape` or `shape`."""
+
+    colour: str | None
+    kind: str | None
+
+    def __str__(self) -> str:
+        return " ".join(filter(None, (self.colour, self.kind or ANY_KIND)))
+
+    @property
+    def plural(self) -> str:
+        """The phrase for many."""
+        return " ".join(filter(None, (self.colour, shapes.PLURALS[self.kind or ANY_KIND])))
+
+
+def matching(phrase: Phrase, things: Sequence[Thing]) -> list[Thing]:
+    """The things that a phrase names, in the order given."""
+    return [
+        thing
+        for thing in things
+        if phrase.colour in (None, thing.colour) and phrase.kind in (None, thing.kind)
+    ]
+
+
+def _article(thing: Thing) -> str:
+    article = "an" if thing.colour[0] in "aeiou" else "a"
+    return f"{article} {thing.colour} {thing.kind}"
+
+
+def caption(picture: Picture) -> Question:
+    """Say what a picture shows: how two things lie to each other, more from left to right."""
+    names = [_article(thing) for thing in picture.things]
+    if len(names) == 2:
+        left, right = picture.things
+        if right.x - left.x > abs(right.y - left.y):
+            answer = f"{names[0]} left of {names[1]}"
+        else:
+            upper, lower = names if left.y < right.y else reversed(names)
+            answer = f"{upper} above {lower}"
+    else:
+        *first, last = names
+        answer = f"{', '.join(first)} and {last}" if first else last
+    return Question("caption", CAPTION_PROMPT, answer)
+
+
+def count_question(rng: Random, picture: Picture) -> Question:
+    """Ask how many there are of something."""
+    phrase = _phrase(rng, picture.things, "count")
+    prompt = rng.choice(COUNT_PROMPTS).format(phrase.plural)
+    return Question("count", prompt, str(len(matching(phrase, picture.things))))
+
+
+def detect_question(rng: Random, picture: Picture) -> Question:
+    """Ask where something is."""
+    phrase = _phrase(rng, picture.things, "detect")
+    found = [f"{location(thing.box)} {phrase}" for thing in matching(phrase, picture.things)]
+    return Question("detect", f"detect {phrase}", " ; ".join(found) or f"{NOTHING} {phrase}")
+
+
+def location(box: Box) -> str:
+    """The four tokens of a box."""
+    edges = (box.y_min, box.x_min, box.y_max, box.x_max)
+    last = BINS // BIN_STEP - 1
+    places = (min(round(edge * BINS / BIN_STEP), last) * BIN_STEP for edge in edges)
+    return "".join(f"<loc{place:04}>" for place in places)
+
+
+def _phrase(rng: Random, things: Sequence[Thing], task: str) -> Phrase:
+    if rng.random() < ABSENT_SHARE[task]:
+        return _absent(rng, things)
+    thing = rng.choice(things)
+    colour, kind = rng.choices(NAMED, NAMED_WEIGHTS)[0]
+    return Phrase(thing.colour if colour else None, thing.kind if kind else None)
+
+
+def _absent(rng: Random, things: Sequence[Thing]) -> Phrase:
+    """Something that is not there; half the time the colour is, or the kind."""
+    while True:
+        colour = rng.choice(things).colour if rng.random() < 0.5 else rng.choice(palette.NAMES)
+        kind = rng.choice(things).kind if rng.random() < 0.5 else rng.choice(shapes.KINDS)
+        phrase = Phrase(colour, kind)
+        if not matching(phrase, things):
+            return phrase
+
+
+def vocabulary() -> tuple[list[str], list[str]]:
+    """(words that follow a space, words that begin a text) of all prompts and answers."""
+    inner = [*palette.NAMES, *shapes.PLURALS, *shapes.PLURALS.values()]
+    inner += ["en", "many", "a", "an", "and", "left", "of", "above", ";"]
+    return inner, ["caption", "detect", "count", "how", NOTHING, "an"]
+
+
+def single_characters() -> Iterator[str]:
+    """Signs and digits that are words of their own."""
+    yield from (",", "?", ";", "a")
+    yield from map(str, range(MAX_THINGS + 1))
