@@ -10,6 +10,7 @@ import pytest
 
 from webgemma.build import build_site
 from webgemma.evaluate.record import write_key
+from webgemma.inspect import estimate
 from webgemma.layout import read_manifest
 from webgemma.resources import built_in_model
 from webgemma.serve import SiteServer, serving
@@ -35,6 +36,11 @@ QUALITY = {
     "kl_divergence": {"value": 0.033667, "error": 0.002958, "far": 1.4646, "maximum": 4.94171},
     "same_top": {"value": 0.95694, "error": 0.004},
 }
+
+VARIANT = """async () => {
+  const adapter = await navigator.gpu.requestAdapter();
+  return adapter.features.has("shader-f16") ? "f16" : "f32";
+}"""
 
 
 @pytest.fixture(scope="module")
@@ -73,6 +79,19 @@ def test_the_disclosure_says_what_the_model_is(page: Page) -> None:
     assert shown["Architecture"] == "gemma2"
     assert shown["Weights"].startswith("f16 ")
     assert shown["Context"] == "up to 1,024 tokens"
+
+
+def test_what_it_takes_is_said_before_the_download(served: SiteServer, page: Page) -> None:
+    rows = estimate(served.root, context=1024).data["memory"]
+    variant = page.evaluate(VARIANT)
+    peak = next(row["peak_nbytes"] for row in rows if row["variant"] == variant)
+    line = page.locator(".needs")
+    line.filter(has_text="memory").wait_for()
+    assert line.inner_text() == (
+        f"60 MB to download, {peak / 1e6:.0f} MB of memory for a context of 1,024 tokens"
+    )
+    fetched = page.evaluate("performance.getEntriesByType('resource').map(({ name }) => name)")
+    assert [name for name in fetched if name.endswith(".bin")] == []
 
 
 def test_the_record_is_shown_with_its_errors(page: Page) -> None:

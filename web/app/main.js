@@ -3,7 +3,13 @@
 /** @import { Manifest } from "../webgemma/types.d.ts" */
 /** @import { Lexer } from "./markdown.js" */
 
-import { DownloadError, Engine, UnsupportedError, fetchManifest } from "../webgemma/index.js";
+import {
+  DownloadError,
+  Engine,
+  UnsupportedError,
+  estimateMemory,
+  fetchManifest,
+} from "../webgemma/index.js";
 import { Chat } from "./chat.js";
 import { Composer } from "./composer.js";
 import { byId, element } from "./dom.js";
@@ -17,6 +23,7 @@ const ASK_FROM_NBYTES = 50e6; // larger models are loaded when somebody says so
 const MARKED = new URL("../vendor/marked.js", import.meta.url).href;
 
 const query = readQuery(location.search);
+const loadOptions = { variant: query.variant, contextWindowSize: query.context };
 const settings = new Settings(query);
 const welcome = new Welcome(byId("welcome", HTMLElement));
 const panel = byId("panel", HTMLDivElement);
@@ -79,17 +86,24 @@ async function open(id) {
   await unload();
   panel.replaceChildren();
   try {
-    const manifest = await fetchManifest(
-      new URL(`./models/${encodeURIComponent(id)}/`, location.href),
-    );
+    const manifest = await fetchManifest(modelUrl(id));
     describe(manifest);
     checkChats(manifest);
+    welcome.expect(manifest, estimateMemory(modelUrl(id), loadOptions));
     welcome.show(true);
     if (manifest.weights.nbytes < ASK_FROM_NBYTES) await load(manifest);
     else offer(manifest);
   } catch (error) {
     showError(error, () => open(id));
   }
+}
+
+/**
+ * @param {string} id
+ * @returns {URL} of the model's folder
+ */
+function modelUrl(id) {
+  return new URL(`./models/${encodeURIComponent(id)}/`, location.href);
 }
 
 /**
@@ -138,9 +152,8 @@ async function load(manifest) {
   composer.prepare(manifest.name);
   try {
     const [engine, lexer] = await Promise.all([
-      Engine.load(`./models/${encodeURIComponent(manifest.id)}/`, {
-        variant: query.variant,
-        contextWindowSize: query.context,
+      Engine.load(modelUrl(manifest.id), {
+        ...loadOptions,
         onProgress: (progress) => welcome.progress(progress),
         signal: controller.signal,
       }),

@@ -54,6 +54,7 @@ export class Settings {
       ["Variant", info.variant],
       ["Context", `${info.context_window_size.toLocaleString("en")} tokens`],
       ["Weights", formatBytes(info.weights_nbytes)],
+      ["GPU memory", formatBytes(info.memory.total_nbytes)],
     ];
     byId("facts", HTMLDListElement).replaceChildren(
       ...facts.flatMap(([term, text]) => [element("dt", {}, term), element("dd", {}, text)]),

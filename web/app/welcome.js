@@ -1,6 +1,6 @@
 /** What stands on the page before the first message: the model, its download, things to ask. */
 
-/** @import { Manifest, Progress } from "../webgemma/types.d.ts" */
+/** @import { Manifest, MemoryEstimate, Progress } from "../webgemma/types.d.ts" */
 
 import { about } from "./about.js";
 import { element } from "./dom.js";
@@ -21,11 +21,26 @@ export class Welcome {
     this.root = root;
     this.bar = element("progress", { max: 1 });
     this.status = element("p", { className: "status", role: "status" });
+    this.needs = element("p", { className: "needs" });
   }
 
   /** @param {boolean} visible */
   show(visible) {
     this.root.hidden = !visible;
+  }
+
+  /**
+   * Say what a model takes, as soon as that is known.
+   * @param {Manifest} manifest
+   * @param {Promise<MemoryEstimate>} estimate
+   */
+  expect(manifest, estimate) {
+    const line = element("p", { className: "needs" }, downloadText(manifest));
+    this.needs = line;
+    estimate.then(
+      (needs) => line.replaceChildren(downloadText(manifest), `, ${memoryText(needs)}`),
+      () => {}, // whatever is wrong, loading the model will say so
+    );
   }
 
   /**
@@ -39,6 +54,7 @@ export class Welcome {
     button.addEventListener("click", load);
     this.root.replaceChildren(
       ...this.title(manifest),
+      this.needs,
       button,
       element("p", { className: "status" }, "Downloaded once; your browser keeps it."),
       about(manifest),
@@ -54,7 +70,7 @@ export class Welcome {
     this.bar.removeAttribute("value");
     this.bar.setAttribute("aria-label", `Loading ${manifest.name}`);
     this.status.textContent = "Connecting…";
-    this.root.replaceChildren(...this.title(manifest), this.bar, this.status);
+    this.root.replaceChildren(...this.title(manifest), this.needs, this.bar, this.status);
     if (!cancel) return;
     const button = element("button", { type: "button", className: "quiet" }, "Cancel");
     button.addEventListener("click", cancel);
@@ -108,4 +124,21 @@ export class Welcome {
       ),
     ];
   }
+}
+
+/**
+ * @param {Manifest} manifest
+ * @returns {string}
+ */
+function downloadText({ weights }) {
+  return `${formatBytes(weights.nbytes)} to download`;
+}
+
+/**
+ * @param {MemoryEstimate} needs
+ * @returns {string}
+ */
+function memoryText({ peak_nbytes, context_window_size }) {
+  const tokens = context_window_size.toLocaleString("en");
+  return `${formatBytes(peak_nbytes)} of memory for a context of ${tokens} tokens`;
 }

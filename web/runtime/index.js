@@ -11,3 +11,4 @@ export {
   WebGemmaError,
 } from "./errors.js";
 export { fetchManifest } from "./files.js";
+export { estimateMemory } from "./plan.js";

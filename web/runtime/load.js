@@ -1,24 +1,17 @@
 /** From the URL of a model's folder to a session that is ready to run. */
 
-/** @import { LoadOptions, Manifest, ModelInfo, Program, TensorCache } from "./types.d.ts" */
+/** @import { LoadOptions, Manifest, ModelInfo, TensorCache } from "./types.d.ts" */
 /** @import { Runner } from "./runner.js" */
 
-import {
-  chooseContext,
-  describeAdapter,
-  neededLimits,
-  requestAdapter,
-  requestDevice,
-} from "./device.js";
-import { UnsupportedError } from "./errors.js";
+import { describeAdapter, neededLimits, requestAdapter, requestDevice } from "./device.js";
 import { fetchJson, fetchManifest, fetchText } from "./files.js";
+import { fetchProgram, folderUrl, planLoad } from "./plan.js";
 import { ProgressMeter } from "./progress.js";
-import { chooseVariant, createRunner } from "./runner.js";
+import { createRunner } from "./runner.js";
 import { Session } from "./session.js";
 import { planShards, streamShards } from "./shards.js";
 import { Tokenizer } from "./tokenizer.js";
 
-const PROGRAM_VERSION = 1;
 const TENSOR_CACHE = "ndarray-cache.json";
 
 /**
@@ -38,7 +31,7 @@ const TENSOR_CACHE = "ndarray-cache.json";
  * @returns {Promise<Model>}
  */
 export async function loadModel(url, options = {}) {
-  const base = new URL(url.endsWith("/") ? url : `${url}/`);
+  const base = folderUrl(url);
   const meter = new ProgressMeter(options.onProgress ?? (() => {}));
   const { signal } = options;
   meter.begin("manifest");
@@ -47,12 +40,10 @@ export async function loadModel(url, options = {}) {
     fetchManifest(base, { signal }),
   ]);
   const [program, cache] = await Promise.all([
-    fetchProgram(base, manifest, signal),
+    fetchProgram(base, manifest, { signal }),
     fetchJson(base, manifest.weights.path + TENSOR_CACHE, manifest, { signal }),
   ]);
-  const { is_fallback: software } = describeAdapter(adapter);
-  const variant = chooseVariant(program.variants, adapter.features, options.variant, software);
-  const contextWindowSize = chooseContext(manifest, program, options.contextWindowSize);
+  const { variant, contextWindowSize, memory } = planLoad(manifest, program, adapter, options);
   const symbols = { ...variant.symbols, context_window_size: contextWindowSize };
   const device = await requestDevice(adapter, variant, neededLimits(manifest, program, symbols));
   const readShader = shaderReader(base, manifest, signal);
@@ -63,7 +54,7 @@ export async function loadModel(url, options = {}) {
   });
   try {
     const tokenizer = await fill(base, manifest, cache, runner, meter, signal);
-    const info = describe(manifest, runner, describeAdapter(adapter));
+    const info = { ...describe(manifest, runner, describeAdapter(adapter)), memory };
     meter.begin("ready");
     return { manifest, tokenizer, session: new Session(runner), runner, info };
   } catch (error) {
@@ -114,21 +105,6 @@ async function fill(base, manifest, cache, runner, meter, signal) {
 }
 
 /**
- * @param {URL} base
- * @param {Manifest} manifest
- * @param {AbortSignal} [signal]
- * @returns {Promise<Program>}
- */
-async function fetchProgram(base, manifest, signal) {
-  const program = await fetchJson(base, "program.json", manifest, { signal });
-  if (program.version === PROGRAM_VERSION) return program;
-  throw new UnsupportedError(
-    `program.json: got version ${program.version}, expected ${PROGRAM_VERSION}. ` +
-      `Build the site again with one version of webgemma.`,
-  );
-}
-
-/**
  * A reader of shader files that fetches each once; kernels may share a file.
  * @param {URL} base
  * @param {Manifest} manifest
@@ -151,7 +127,7 @@ function shaderReader(base, manifest, signal) {
  * @param {Manifest} manifest
  * @param {Runner} runner
  * @param {ModelInfo["adapter"]} adapter
- * @returns {ModelInfo}
+ * @returns {Omit<ModelInfo, "memory">}
  */
 function describe(manifest, runner, adapter) {
   return {

@@ -9,6 +9,7 @@
 
 import { ConfigError, GpuError, ProgramError } from "./errors.js";
 import { evaluate, parse } from "./expr.js";
+import { allocatedNbytes } from "./memory.js";
 import { createPipelines } from "./pipelines.js";
 import { StagingPool } from "./staging.js";
 
@@ -87,6 +88,7 @@ export async function createRunner(device, program, readShader, options) {
     await runner.createBuffers();
     runner.fillTables();
     runner.writeState({ context_window_size: options.contextWindowSize, num_tokens: 1 });
+    await runner.finished(); // frees the copies of what was written
     return runner;
   } catch (error) {
     runner.destroy();
@@ -162,11 +164,11 @@ export class Runner {
    * @param {string} name
    * @param {ProgramBuffer} spec
    */
-  async createBuffer(name, { kind, nbytes }) {
-    const size = Math.ceil(this.size(nbytes) / 4) * 4;
+  async createBuffer(name, spec) {
+    const size = allocatedNbytes(spec, this.symbols);
     this.device.pushErrorScope("validation");
     this.device.pushErrorScope("out-of-memory");
-    const usage = usages()[kind];
+    const usage = usages()[spec.kind];
     this.buffers.set(name, this.device.createBuffer({ label: name, size, usage }));
     const scopes = [this.device.popErrorScope(), this.device.popErrorScope()];
     const [memory, invalid] = await Promise.all(scopes);

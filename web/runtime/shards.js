@@ -10,7 +10,7 @@
 import { FormatError } from "./errors.js";
 import { fetchFile } from "./files.js";
 
-const PARALLEL_SHARDS = 3; // browsers open 6 connections per host; more shards only cost memory
+export const PARALLEL_SHARDS = 3; // browsers open 6 connections per host; more shards only cost memory
 
 /** @typedef {{path: string, records: TensorRecord[]}} PlannedShard */
 

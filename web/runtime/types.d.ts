@@ -79,6 +79,8 @@ export interface Manifest {
   num_parameters: number;
   storage: Record<string, { matrices: number; nbytes: number }>;
   weights: { path: string; nbytes: number; num_shards: number };
+  /** What the model is, under Hugging Face's names. */
+  config?: Record<string, number | string>;
   vocab_size: number;
   context: { default: number; max: number };
   limits: Record<string, number>;
@@ -150,6 +152,33 @@ export interface LoadOptions {
   signal?: AbortSignal;
 }
 
+/** Bytes that a model takes at one context, in one variant. */
+export interface Memory {
+  weights_nbytes: number;
+  cache_nbytes: number;
+  /** All other buffers: scratch, tables, logits, state. */
+  scratch_nbytes: number;
+  /** Shards in flight, while the buffers are there already. */
+  loading_nbytes: number;
+  /** GPU buffers of a loaded model. */
+  total_nbytes: number;
+  /** The most there is at any time: while the last shards are in flight. */
+  peak_nbytes: number;
+}
+
+/** What a load takes, before it begins. */
+export interface MemoryEstimate extends Memory {
+  download_nbytes: number;
+  variant: string;
+  context_window_size: number;
+}
+
+export interface LoadPlan {
+  variant: Variant;
+  contextWindowSize: number;
+  memory: Memory;
+}
+
 /** What a loaded model is and runs on. */
 export interface ModelInfo {
   id: string;
@@ -158,6 +187,7 @@ export interface ModelInfo {
   variant: string;
   context_window_size: number;
   weights_nbytes: number;
+  memory: Memory;
   adapter: { vendor: string; architecture: string; description: string; is_fallback: boolean };
   generation: Manifest["generation"];
   has_chat: boolean;

@@ -1,0 +1,75 @@
+/** What a load is going to do, before it does it: which program, variant and context, how much memory. */
+
+/** @import { FetchOptions } from "./files.js" */
+/** @import { LoadOptions, LoadPlan, Manifest, MemoryEstimate, Program } from "./types.d.ts" */
+
+import { chooseContext, describeAdapter, requestAdapter } from "./device.js";
+import { UnsupportedError } from "./errors.js";
+import { fetchJson, fetchManifest } from "./files.js";
+import { measureMemory, shardSizes } from "./memory.js";
+import { chooseVariant } from "./runner.js";
+
+const PROGRAM_VERSION = 1;
+
+/**
+ * Choose variant and context for this adapter, and sum up the memory they take.
+ * @param {Manifest} manifest
+ * @param {Program} program
+ * @param {GPUAdapter} adapter
+ * @param {LoadOptions} options
+ * @returns {LoadPlan}
+ */
+export function planLoad(manifest, program, adapter, options) {
+  const { is_fallback: software } = describeAdapter(adapter);
+  const variant = chooseVariant(program.variants, adapter.features, options.variant, software);
+  const contextWindowSize = chooseContext(manifest, program, options.contextWindowSize);
+  const memory = measureMemory(program, variant, contextWindowSize, shardSizes(manifest));
+  return { variant, contextWindowSize, memory };
+}
+
+/**
+ * How much a model will download and how much memory it will take on this machine; nothing but its
+ * manifest and its program is fetched.
+ * @param {string | URL} modelUrl the model's folder, relative to the page
+ * @param {LoadOptions} [options] as for `Engine.load`
+ * @returns {Promise<MemoryEstimate>}
+ */
+export async function estimateMemory(modelUrl, options = {}) {
+  const base = folderUrl(new URL(modelUrl, location.href).href);
+  const { signal } = options;
+  const [adapter, manifest] = await Promise.all([
+    requestAdapter(),
+    fetchManifest(base, { signal }),
+  ]);
+  const program = await fetchProgram(base, manifest, { signal });
+  const { variant, contextWindowSize, memory } = planLoad(manifest, program, adapter, options);
+  return {
+    download_nbytes: manifest.weights.nbytes,
+    variant: variant.name,
+    context_window_size: contextWindowSize,
+    ...memory,
+  };
+}
+
+/**
+ * @param {string} url of a model's folder
+ * @returns {URL} ending in "/"
+ */
+export function folderUrl(url) {
+  return new URL(url.endsWith("/") ? url : `${url}/`);
+}
+
+/**
+ * @param {URL} base
+ * @param {Manifest} manifest
+ * @param {FetchOptions} options
+ * @returns {Promise<Program>}
+ */
+export async function fetchProgram(base, manifest, options) {
+  const program = await fetchJson(base, "program.json", manifest, options);
+  if (program.version === PROGRAM_VERSION) return program;
+  throw new UnsupportedError(
+    `program.json: got version ${program.version}, expected ${PROGRAM_VERSION}. ` +
+      `Build the site again with one version of webgemma.`,
+  );
+}
