@@ -8,6 +8,7 @@ import pytest
 from tests.support.golden import check_argmax
 from tests.support.reference_paligemma import (
     IMAGE_TOKEN,
+    SO400M,
     VOCAB,
     make_paligemma,
     make_pixels,
@@ -90,10 +91,9 @@ def test_text_alone(session, model):
     assert np.abs(got - expected).max() <= LOGITS_TOLERANCE
 
 
-LAYOUTS = [
-    {"projector": "mm.input_projection", "is_swapped": False, "dtype": np.float32},
-    {"projector": "mm.0", "is_swapped": True, "dtype": np.float16},
-]
+NEW = {"projector": "mm.input_projection", "is_swapped": False, "is_flat": False}
+OLD = {"projector": "mm.0", "is_swapped": True, "is_flat": True}
+LAYOUTS = [{**NEW, "dtype": np.float32}, {**OLD, "dtype": np.float16}]
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
@@ -135,3 +135,26 @@ def test_decode(session, model):
         assert got == expected.tolist()
         seen |= set(got)
     assert len(seen) > 3
+
+
+@pytest.mark.long
+@pytest.mark.timeout(3600)
+def test_so400m(tmp_path, fixtures):
+    """The tower of the published models: 27 layers of 1152, 256 patches, a feed-forward of 4304."""
+    model = make_paligemma(**SO400M)
+    model.save_pretrained(tmp_path / "model")
+    (tmp_path / "model" / "tokenizer.model").write_bytes(
+        (fixtures / "tokenizer.model").read_bytes()
+    )
+    build_site(tmp_path / "model", tmp_path / "site")
+    pixels = make_pixels(224)
+    tokens = [IMAGE_TOKEN] * 256 + [2, *range(10, 40)]
+    with open_session(tmp_path / "site", variant="f32") as session:
+        got = features_of(session, pixels)
+        logits = session.logits(tokens, pixels=pixels, prefix_length=270)
+    expected = reference_features(model, pixels)
+    relative = np.abs(got - expected).max() / np.abs(expected).max()
+    difference = np.abs(logits - reference_logits(model, tokens, pixels, 270)).max()
+    print(f"So400m: features: relative {relative:.1e}; logits: maxdiff {difference:.1e}")
+    assert relative <= FEATURES_TOLERANCE
+    assert difference <= LOGITS_TOLERANCE

@@ -6,12 +6,12 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from tests.support.messages import message_of
 from tests.support.programs import ShapeOnly
 from tests.support.seeing_folder import write_seeing
+from tests.support.seeing_shapes import TowerShape, seeing_checkpoint
 from webgemma.architectures import lower
 from webgemma.architectures.weights import Quantization
 from webgemma.build import build_site
@@ -22,59 +22,26 @@ from webgemma.sources import join_mmproj, open_checkpoint
 
 LISTING = Path(__file__).parent.parent / "fixtures" / "paligemma-3b-mix-224.gguf-listing.json"
 IMAGE_TOKEN = 257152
-WIDTH, WIDE, LAYERS, PATCHES, TEXT_WIDTH = 1152, 4304, 27, 256, 2048  # SigLIP So400m/14 at 224
-
-
-def tower_shapes(projector="mm.0"):
-    """Every tensor of a mmproj file of the real shapes."""
-    layer = {
-        "ln1": (WIDTH,), "ln2": (WIDTH,), "attn_q": (WIDTH, WIDTH), "attn_k": (WIDTH, WIDTH),
-        "attn_v": (WIDTH, WIDTH), "attn_out": (WIDTH, WIDTH), "ffn_up": (WIDE, WIDTH),
-        "ffn_down": (WIDTH, WIDE),
-    }  # fmt: skip
-    modules = {"v.patch_embd": (WIDTH, 3, 14, 14), "v.post_ln": (WIDTH,)}
-    modules[projector] = (TEXT_WIDTH, WIDTH)
-    for i in range(LAYERS):
-        modules |= {f"v.blk.{i}.{name}": shape for name, shape in layer.items()}
-    shapes = {f"{name}.weight": shape for name, shape in modules.items()}
-    shapes |= {f"{name}.bias": shape[:1] for name, shape in modules.items()}
-    return shapes | {"v.position_embd.weight": (PATCHES, WIDTH)}
-
-
-CLIP = {
-    "clip.has_vision_encoder": True, "clip.projector_type": "mlp", "clip.use_gelu": True,
-    "clip.vision.image_size": 224, "clip.vision.patch_size": 14,
-    "clip.vision.embedding_length": WIDTH, "clip.vision.feed_forward_length": WIDE,
-    "clip.vision.block_count": LAYERS, "clip.vision.attention.head_count": 16,
-    "clip.vision.attention.layer_norm_epsilon": 1e-6, "clip.vision.projection_dim": TEXT_WIDTH,
-    "clip.vision.image_mean": np.full(3, 0.5, np.float32),
-    "clip.vision.image_std": np.full(3, 0.5, np.float32),
-}  # fmt: skip
+TOWER = TowerShape()
 
 
 def real_checkpoint(**changes):
     """The published text file's listing and a tower's shapes, without data."""
     listing = json.loads(LISTING.read_text())
-    shapes = {t["name"]: (tuple(t["shape"][::-1]), t["type"]) for t in listing["tensors"]}
-    for name, shape in tower_shapes().items():
-        shapes[name] = (shape, "F32" if len(shape) == 1 or "position" in name else "F16")
-    numbers = {"attention.layer_norm_rms_epsilon": 1e-6}
-    metadata = {
-        key: numbers.get(key.removeprefix("gemma."), value)
-        for key, value in listing["metadata"].items()
-    }
-    metadata = {k: int(v) if str(v).isdecimal() else v for k, v in metadata.items()}
-    tokens = [f"t{i}" for i in range(257216)]
-    tokens[IMAGE_TOKEN] = "<image>"
-    return Checkpoint(
+    shapes = {t["name"]: (t["type"], tuple(t["shape"][::-1])) for t in listing["tensors"]}
+    metadata = {k: int(v) if v.isdecimal() else v for k, v in listing["metadata"].items()}
+    metadata["gemma.attention.layer_norm_rms_epsilon"] = 1e-6
+    text = Checkpoint(
         path=Path("paligemma.gguf"),
         format="gguf",
         files=(),
-        architecture="paligemma",
-        metadata=metadata | CLIP | changes,
-        tensors={name: ShapeOnly(name, kind, shape) for name, (shape, kind) in shapes.items()},
-        tokenizer=TokenizerSource(gguf={"tokenizer.ggml.tokens": tokens}),
+        architecture="gemma",
+        metadata=metadata,
+        tensors={name: ShapeOnly(name, *found) for name, found in shapes.items()},
+        tokenizer=TokenizerSource(gguf={"tokenizer.ggml.tokens": ["x"] * 257216}),
     )
+    both = seeing_checkpoint(text, TOWER, IMAGE_TOKEN)
+    return replace(both, metadata={**both.metadata, **changes})
 
 
 @pytest.mark.parametrize("quantization", ["keep", "q8_0", "q4f16_1"])
@@ -83,12 +50,12 @@ def test_real_shapes_pass_the_checker(quantization):
     report = check(lowered.program, lowered.shaders)
     program = lowered.program
     assert program.image == {
-        "size": 224, "mean": [0.5] * 3, "std": [0.5] * 3, "num_tokens": PATCHES,
+        "size": 224, "mean": [0.5] * 3, "std": [0.5] * 3, "num_tokens": TOWER.patches,
         "token_id": IMAGE_TOKEN, "suffix": "\n",
     }  # fmt: skip
-    assert program.prefill_chunk_size == PATCHES + 256
+    assert program.prefill_chunk_size == 256 + 256
     assert report.largest_binding_nbytes <= 128 << 20
-    assert report.dispatches["encode_image"] == 2 + 9 * LAYERS + 2
+    assert report.dispatches["encode_image"] == 2 + 9 * TOWER.layers + 2
     pieces = [name for name in program.buffers if name.startswith("model.embed_tokens@")]
     if quantization == "keep":
         assert len(pieces) == 11  # 1.05 GB
@@ -135,7 +102,7 @@ def test_unknown_towers(changes, kind, expected):
 
 def test_untaken_and_missing_tensors():
     checkpoint = real_checkpoint()
-    extra = {"v.head.weight": ShapeOnly("v.head.weight", "F16", (WIDTH, WIDTH))}
+    extra = {"v.head.weight": ShapeOnly("v.head.weight", "F16", (1152, 1152))}
     more = replace(checkpoint, tensors={**checkpoint.tensors, **extra})
     assert "1 tensors are not part of architecture 'paligemma' as webgemma knows it: " in (
         message_of(UnsupportedError, lambda: lower(more))
@@ -147,8 +114,8 @@ def test_untaken_and_missing_tensors():
 
 def test_a_vocabulary_without_the_image_token():
     checkpoint = real_checkpoint()
-    tokens = [f"t{i}" for i in range(257216)]
-    other = replace(checkpoint, tokenizer=TokenizerSource(gguf={"tokenizer.ggml.tokens": tokens}))
+    tokens = {"tokenizer.ggml.tokens": ["x"] * 257216}
+    other = replace(checkpoint, tokenizer=TokenizerSource(gguf=tokens))
     assert message_of(FormatError, lambda: lower(other)) == (
         "paligemma.gguf: key 'tokenizer.ggml.tokens': got 257,216 tokens without '<image>', "
         "expected it among them. The file is not PaliGemma's."

@@ -17,6 +17,8 @@ import pytest
 
 from tests.support.gpu import VARIANTS, device
 from tests.support.programs import all_programs
+from tests.support.seeing_shapes import small_seeing_checkpoint
+from webgemma.architectures import lower
 from webgemma.program.expr import evaluate
 from webgemma.runtime.runner import DIRECTIVES, Runner, choose_variant
 
@@ -27,7 +29,8 @@ ROOT = HERE.parents[1]
 @pytest.fixture(scope="module")
 def programs(fixtures):
     """(program, shaders) of every model that covers a template, type or mode."""
-    return list(all_programs(fixtures))
+    seeing = lower(small_seeing_checkpoint())
+    return [*all_programs(fixtures), (seeing.program, seeing.shaders)]
 
 
 @pytest.mark.gpu

@@ -114,9 +114,18 @@ MMPROJ_MODULES = {
 
 
 def write_mmproj(
-    model: Any, path: Path, *, projector: str, is_swapped: bool, dtype: type, **keys: Any
+    model: Any, path: Path, *, projector: str, is_swapped: bool, is_flat: bool, dtype: type
 ) -> Path:
-    """The tower in one of the layouts that converters write; matrices in `dtype`."""
+    """The tower in one of the layouts that converters write; matrices in `dtype`.
+
+    Args:
+        model: Of make_paligemma.
+        path: The file.
+        projector: The name of its matrix.
+        is_swapped: Whether ffn_up and ffn_down stand for each other.
+        is_flat: Whether the patch embedding is a matrix.
+        dtype: Of matrices.
+    """
     tensors: dict[str, NDArray[Any]] = {}
     for name, parameter in model.model.vision_tower.named_parameters():
         tensors[_mmproj_name(name, is_swapped)] = parameter.detach().numpy()
@@ -125,8 +134,9 @@ def write_mmproj(
         tensors[f"{projector}.{part}"] = values.detach().numpy()
     for name, values in tensors.items():
         is_matrix = values.ndim > 1 and "position" not in name
-        tensors[name] = values.astype(dtype) if is_matrix else values
-    return write_gguf(path, "clip", mmproj_keys(model.config.vision_config) | keys, tensors)
+        shaped = values.reshape(len(values), -1) if is_flat and values.ndim > 1 else values
+        tensors[name] = shaped.astype(dtype) if is_matrix else shaped
+    return write_gguf(path, "clip", mmproj_keys(model.config.vision_config), tensors)
 
 
 def _mmproj_name(name: str, is_swapped: bool) -> str:
