@@ -12,6 +12,7 @@ import pytest
 from wgpu.backends.wgpu_native import GPUDevice, GPUQueue
 
 import webgemma.build
+from tests.support.seeing_folder import write_seeing
 from webgemma.build import build_site
 from webgemma.inspect import estimate
 from webgemma.resources import built_in_model
@@ -122,6 +123,18 @@ def test_the_estimate_is_what_is_allocated(
         off = meter.peak / row["native_peak_nbytes"] - 1
         print(f"{name}, context {context}: {row['total_nbytes']:,} bytes; peak {off:+.3%}")
         assert abs(off) < WITHIN
+
+
+def test_a_model_that_sees_allocates_what_is_estimated(
+    fixtures: Path, tmp_path: Path, meter: Meter
+) -> None:
+    folder = write_seeing(tmp_path / "seeing", fixtures / "tokenizer.model")
+    build_site(folder, tmp_path / "site")
+    with open_session(tmp_path / "site") as session:
+        assert "encode_image" in session.program.phases
+        row = estimated(tmp_path / "site", session.context_window_size, session)
+        assert sum(meter.sizes) == row["total_nbytes"]
+        assert abs(meter.peak / row["native_peak_nbytes"] - 1) < WITHIN
 
 
 def test_a_model_in_use_allocates_nothing_more(sites: dict[str, Path], meter: Meter) -> None:

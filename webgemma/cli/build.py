@@ -35,12 +35,7 @@ def build(
         ),
     ],
     out: Annotated[Path, typer.Option("--output", "-o", metavar="SITE", help="The site's folder.")],
-    mmproj: Annotated[
-        Path | None,
-        typer.Option(
-            "--mmproj", metavar="FILE", help="The .gguf file of the vision tower (PaliGemma)."
-        ),
-    ] = None,
+    mmproj: options.Mmproj = None,
     quantization: Annotated[
         str,
         typer.Option(

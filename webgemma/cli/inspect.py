@@ -31,6 +31,7 @@ SiteOrSource = Annotated[
 def inspect(
     path: SiteOrSource,
     model: options.Model = None,
+    mmproj: options.Mmproj = None,
     program: Annotated[
         bool, typer.Option("--program", help="The program: phases, dispatches, memory, limits.")
     ] = False,
@@ -46,13 +47,14 @@ def inspect(
     elif is_site(path):
         facts = describe_site(path, model)
     else:
-        facts = describe_source(path)
+        facts = describe_source(path, mmproj)
     _print(facts, as_json)
 
 
 def estimate(
     path: SiteOrSource,
     model: options.Model = None,
+    mmproj: options.Mmproj = None,
     context: Annotated[
         int | None,
         typer.Option(
@@ -68,7 +70,7 @@ def estimate(
     """Show the memory a model takes in the browser, by storage type and context."""
     from webgemma.inspect import estimate
 
-    _print(estimate(path, model=model, context=context), as_json)
+    _print(estimate(path, model=model, mmproj=mmproj, context=context), as_json)
 
 
 def _print(facts: Facts, as_json: bool) -> None:

@@ -11,6 +11,12 @@ Site = Annotated[Path, typer.Argument(metavar="SITE", help="A folder that `webge
 Model = Annotated[
     str | None, typer.Option("--model", metavar="ID", help="Which model of the site; its first.")
 ]
+Mmproj = Annotated[
+    Path | None,
+    typer.Option(
+        "--mmproj", metavar="FILE", help="The .gguf file of the vision tower (PaliGemma)."
+    ),
+]
 Variant = Annotated[
     str,
     typer.Option(

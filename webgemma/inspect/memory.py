@@ -13,6 +13,7 @@ from typing import Any
 
 from webgemma.architectures import lower
 from webgemma.architectures.weights import Quantization
+from webgemma.build import read_checkpoint
 from webgemma.checkpoint import Checkpoint
 from webgemma.errors import ConfigError, FormatError, WebGemmaError
 from webgemma.inspect.devices import DEVICES
@@ -23,8 +24,7 @@ from webgemma.pack import plan_shards
 from webgemma.program.check import check
 from webgemma.program.memory import Memory, measure_memory, plain_variants
 from webgemma.program.spec import Program
-from webgemma.progress import format_bytes
-from webgemma.sources import open_checkpoint
+from webgemma.progress import format_bytes, no_progress
 from webgemma.storage.quantize import KEEP, QUANTIZERS
 from webgemma.table import format_table
 
@@ -75,19 +75,26 @@ class Row:
         }
 
 
-def estimate(path: Path, *, model: str | None = None, context: int | None = None) -> Facts:
+def estimate(
+    path: Path,
+    *,
+    model: str | None = None,
+    mmproj: Path | None = None,
+    context: int | None = None,
+) -> Facts:
     """Estimate the memory of a source or of a site's model.
 
     Args:
         path: A checkpoint, a site, or the folder of one of its models.
         model: The id of a site's model; the first by default.
+        mmproj: The .gguf file of a source's vision tower.
         context: Tokens, in place of 1,024, 4,096, 8,192 and the model's maximum.
 
     Raises:
         WebGemmaError: the model cannot be read or is not supported.
         ConfigError: the model has no such context.
     """
-    choices, refused = _choices(path, model)
+    choices, refused = _choices(path, model, mmproj)
     contexts = contexts_of(choices[0].program, context)
     rows = [row for choice in choices for row in measure(choice, contexts)]
     own = [row for row in rows if row.choice == choices[0].name]
@@ -132,7 +139,9 @@ def _as_built(folder: Path) -> Choice:
     return Choice(AS_BUILT, program, shards)
 
 
-def _choices(path: Path, model: str | None) -> tuple[list[Choice], dict[str, str]]:
+def _choices(
+    path: Path, model: str | None, mmproj: Path | None
+) -> tuple[list[Choice], dict[str, str]]:
     """(the ways to store a model, its own first; those that are not possible, and why).
 
     Raises:
@@ -140,7 +149,7 @@ def _choices(path: Path, model: str | None) -> tuple[list[Choice], dict[str, str
     """
     if is_site(path):
         return [_as_built(model_folder(path, model))], {}
-    checkpoint = open_checkpoint(path)
+    checkpoint = read_checkpoint(path, no_progress, mmproj)
     choices: list[Choice] = []
     refused: dict[str, str] = {}
     first: WebGemmaError | None = None

@@ -7,7 +7,7 @@ from typing import Any
 
 from webgemma.architectures import lower
 from webgemma.architectures.lowered import Lowered
-from webgemma.build import num_parameters, read_language, storage_nbytes
+from webgemma.build import num_parameters, read_checkpoint, read_language, storage_nbytes
 from webgemma.checkpoint import Checkpoint
 from webgemma.errors import WebGemmaError
 from webgemma.inspect.facts import Facts, as_json, flatten, shorten
@@ -15,20 +15,23 @@ from webgemma.inspect.model import licence_row, model_rows, read_config
 from webgemma.inspect.program import run_rows
 from webgemma.inspect.tensors import TensorRow, tensor_data, tensor_sections
 from webgemma.program.check import check, summarize
-from webgemma.progress import format_bytes
-from webgemma.sources import open_checkpoint
+from webgemma.progress import format_bytes, no_progress
 from webgemma.table import format_table
 
 Rows = list[tuple[str, str]]
 
 
-def describe_source(path: Path) -> Facts:
+def describe_source(path: Path, mmproj: Path | None = None) -> Facts:
     """Describe a checkpoint: what it is, its metadata and tensors, and whether it will run.
+
+    Args:
+        path: The checkpoint.
+        mmproj: The .gguf file of its vision tower.
 
     Raises:
         WebGemmaError: it cannot be read.
     """
-    checkpoint = open_checkpoint(path)
+    checkpoint = read_checkpoint(path, no_progress, mmproj)
     metadata = dict(flatten(checkpoint.metadata))
     tensors = [TensorRow(t.name, t.type, t.shape, t.nbytes) for t in checkpoint.tensors.values()]
     config, runs, run = _try(checkpoint)
