@@ -22,9 +22,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import PaliGemmaForConditionalGeneration
 
+from .answers import answers_of
 from .batches import QUESTIONS, Batch, draw_batch, load_tokenizer
+from .cases import held_out_cases
 from .export import write_checkpoint
-from .grade import grade, held_out_cases
+from .judge import judge
 from .model import PatchHeads, hidden_states, make_config, make_model
 from .world.palette import NAMES
 from .world.shapes import KINDS
@@ -165,7 +167,8 @@ def train_step(trainer: Trainer, tokenizer: Tokenizer, *, seed: int, num_steps: 
 def report_held_out(trainer: Trainer, tokenizer: Tokenizer, *, seed: int) -> None:
     """Print how many answers about held-out pictures the averaged model gets right."""
     cases = held_out_cases(GRADED_PICTURES, seed=seed)
-    print(f"  held out: {grade(trainer.average.module.eval(), tokenizer, cases)}", flush=True)
+    answers = list(answers_of(trainer.average.module.eval(), tokenizer, cases))
+    print(f"  held out: {judge(cases, answers)}", flush=True)
 
 
 def train(
@@ -206,7 +209,7 @@ def main() -> None:
     )
     parser.add_argument("--steps", type=int, default=STEPS)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--grade-every", type=int, default=200, help="steps")
+    parser.add_argument("--grade-every", type=int, default=250, help="steps")
     parser.add_argument("--seconds", type=float, default=float("inf"), help="stop after these")
     parser.add_argument("--out", type=Path, default=CHECKPOINT)
     parser.add_argument("--state", type=Path, default=STATE)

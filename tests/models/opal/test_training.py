@@ -121,9 +121,10 @@ def test_the_processor_agrees(small_model, tmp_path):
     from PIL import Image
     from transformers import PaliGemmaProcessor
 
+    from models.opal.answers import as_seen
     from models.opal.batches import encode_prompt, load_tokenizer, normalise
+    from models.opal.cases import DRAWN_SIZE
     from models.opal.export import write_checkpoint
-    from models.opal.grade import DRAWN_SIZE, as_seen
     from models.opal.world import picture_at, render
 
     write_checkpoint(tmp_path / "opal", small_model)
