@@ -52,8 +52,8 @@ def test_the_sums_are_those_made_by_hand(case: dict[str, Any]) -> None:
 
 def test_natively_one_shard_is_in_flight() -> None:
     variant = program().variants[0]
-    memory = measure_memory(program(), variant, 100, [30, 40, 20], parallel=1)
-    assert memory.loading_nbytes == 2 * 40
+    memory = measure_memory(program(), variant, 100, [30000, 40000, 20000], parallel=1)
+    assert memory.loading_nbytes == 2 * 40000
 
 
 def test_variants_that_allocate_the_same_are_one() -> None:

@@ -34,14 +34,16 @@ export function measureMemory(program, variant, contextWindowSize, shardNbytes) 
   /** @type {Record<string, number>} */
   const kinds = {};
   let total_nbytes = 0;
+  let tables = 0;
   for (const buffer of Object.values(program.buffers)) {
     const nbytes = allocatedNbytes(buffer, symbols);
     kinds[buffer.kind] = (kinds[buffer.kind] ?? 0) + nbytes;
     total_nbytes += nbytes;
+    if (buffer.init) tables += nbytes;
   }
   const { weights: weights_nbytes = 0, cache: cache_nbytes = 0 } = kinds;
   const inFlight = [...shardNbytes].sort((a, b) => b - a).slice(0, PARALLEL_SHARDS);
-  const loading_nbytes = COPIES * sum(inFlight);
+  const loading_nbytes = Math.max(tables, COPIES * sum(inFlight));
   return {
     weights_nbytes,
     cache_nbytes,

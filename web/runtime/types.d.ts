@@ -158,11 +158,11 @@ export interface Memory {
   cache_nbytes: number;
   /** All other buffers: scratch, tables, logits, state. */
   scratch_nbytes: number;
-  /** Shards in flight, while the buffers are there already. */
+  /** What is on its way while the buffers are there: shards, and before them tables. */
   loading_nbytes: number;
   /** GPU buffers of a loaded model. */
   total_nbytes: number;
-  /** The most there is at any time: while the last shards are in flight. */
+  /** The most there is at any time: while tables or shards are on their way. */
   peak_nbytes: number;
 }
 

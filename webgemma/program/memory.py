@@ -26,7 +26,7 @@ class Memory:
     scratch_nbytes: int
     """All other buffers: scratch, tables, logits, state."""
     loading_nbytes: int
-    """Shards in flight, while the buffers are there already."""
+    """What is on its way while the buffers are there already: shards, and before them tables."""
 
     @property
     def total_nbytes(self) -> int:
@@ -35,7 +35,7 @@ class Memory:
 
     @property
     def peak_nbytes(self) -> int:
-        """The most there is at any time: while the last shards are in flight."""
+        """The most there is at any time: while tables or shards are on their way."""
         return self.total_nbytes + self.loading_nbytes
 
 
@@ -58,11 +58,15 @@ def measure_memory(
     """
     symbols = {**variant.symbols, "context_window_size": context_window_size}
     kinds: Counter[str] = Counter()
+    tables = 0
     for buffer in program.buffers.values():
-        kinds[buffer.kind] += buffer.allocated_nbytes(symbols)
+        nbytes = buffer.allocated_nbytes(symbols)
+        kinds[buffer.kind] += nbytes
+        tables += nbytes if buffer.init is not None else 0
     weights, cache = kinds.pop("weights", 0), kinds.pop("cache", 0)
     in_flight = sorted(shard_nbytes, reverse=True)[:parallel]
-    return Memory(weights, cache, kinds.total(), COPIES * sum(in_flight))
+    loading = max(tables, COPIES * sum(in_flight))
+    return Memory(weights, cache, kinds.total(), loading)
 
 
 def plain_variants(program: Program) -> dict[str, Variant]:

@@ -27,6 +27,8 @@ USAGES = {
 }
 """Buffer kind -> usage flags; caches and scratch can be copied from so that tests can look."""
 
+TABLE_ROWS_PER_WRITE = 1024
+
 DIRECTIVES = {"shader-f16": "enable f16;\n", "subgroups": ""}
 """Feature -> what naga wants before the shader; it takes subgroup functions without a word."""
 
@@ -185,8 +187,12 @@ class Runner:
                 continue
             if spec.init["op"] != "cos_sin":
                 raise ProgramError(f"buffer {name}: init {spec.init['op']!r}, expected cos_sin")
-            table = cos_sin(spec.init["factors"], self.buffers[name].size)
-            self.device.queue.write_buffer(self.buffers[name], 0, table)
+            factors, buffer = spec.init["factors"], self.buffers[name]
+            row_nbytes = 8 * len(factors)
+            num_rows = buffer.size // row_nbytes
+            for start in range(0, num_rows, TABLE_ROWS_PER_WRITE):
+                rows = cos_sin(factors, start, min(num_rows, start + TABLE_ROWS_PER_WRITE))
+                self.device.queue.write_buffer(buffer, start * row_nbytes, rows)
 
     # -- data ---------------------------------------------------------------------------------
 
@@ -256,8 +262,12 @@ class Runner:
             buffer.destroy()
 
 
-def cos_sin(factors: Sequence[float], nbytes: int) -> NDArray[np.float32]:
-    """The table of `init: cos_sin`: float32 [rows, len(factors), 2], computed in float64."""
-    rows = nbytes // (8 * len(factors))
-    angles = np.outer(np.arange(rows, dtype=np.float64), np.asarray(factors, np.float64))
+def cos_sin(factors: Sequence[float], start: int, stop: int) -> NDArray[np.float32]:
+    """Rows start..stop - 1 of the table of `init: cos_sin`, computed in float64.
+
+    Returns:
+        float32 [stop - start, len(factors), 2].
+    """
+    positions = np.arange(start, stop, dtype=np.float64)
+    angles = np.outer(positions, np.asarray(factors, np.float64))
     return np.stack([np.cos(angles), np.sin(angles)], axis=-1).astype(np.float32)
