@@ -34,9 +34,9 @@ from .world.shapes import KINDS
 STATE = Path("build/opal/state.pt")
 CHECKPOINT = Path("build/opal/checkpoint")
 
-STEPS = 3000
-PICTURES_PER_STEP = 32
-LOOKING_STEPS = 400  # first the tower alone learns to see: cheap steps, without any answer
+STEPS = 4200
+PICTURES_PER_STEP = 24
+LOOKING_STEPS = 600  # first the tower alone learns to see: cheap steps, without any answer
 LOOKING_PICTURES = 64
 WARMUP_STEPS = 50
 DECAY_SHARE = 0.4
