@@ -142,6 +142,22 @@ def test_inspect_json_is_one_object(site: Path) -> None:
     assert {"name", "type", "shape", "nbytes"} == set(tensors[0])
 
 
+def test_estimate_is_a_table_or_one_object(site: Path) -> None:
+    shown = webgemma("estimate", site)
+    assert shown.stdout.startswith("Memory in the browser (as built)\ncontext  variant  weights")
+    data = json.loads(webgemma("estimate", FIXTURE, "--context", "64", "--json").stdout)
+    assert {row["context_window_size"] for row in data["memory"]} == {64}
+    assert {device["name"] for device in data["devices"]} >= {"phone, 4 GiB"}
+
+
+def test_an_estimate_beyond_the_model_is_refused(site: Path) -> None:
+    result = webgemma("estimate", site, "--context", "100000")
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr == (
+        "error: --context: got 100000, expected 1 to 512 (the model's maximum).\n"
+    )
+
+
 def test_inspect_names_a_damaged_program(site: Path, tmp_path: Path) -> None:
     model = tmp_path / "tiny"
     model.mkdir()
