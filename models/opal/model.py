@@ -14,12 +14,13 @@ from transformers import PaliGemmaConfig, PaliGemmaForConditionalGeneration
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 from .tokenizer_json import BOS, EOS, FIRST_LOCATION, IMAGE, PAD, list_pieces
-from .world.questions import BINS
+from .world.questions import BIN_STEP, BINS
 
 IMAGE_SIZE = 96
 PATCH_SIZE = 12
 SIDE = IMAGE_SIZE // PATCH_SIZE  # patches in a row
 NUM_PATCHES = SIDE**2
+PLACES = BINS // BIN_STEP  # that an edge of a box can have in an answer
 HIDDEN_SIZE = 160
 
 VISION: dict[str, Any] = {
@@ -96,11 +97,11 @@ class PatchHeads(nn.Module):
 
     def __init__(self, width: int, num_kinds: int, num_colours: int) -> None:
         super().__init__()
-        self.sizes = (num_kinds + 1, num_colours + 1, 4)
+        self.sizes = (num_kinds + 1, num_colours + 1, 4, 4 * PLACES)
         self.linear = nn.Linear(width, sum(self.sizes))
 
     def forward(self, features: Tensor) -> tuple[Tensor, ...]:
-        """Logits of kinds and colours, the last of each for none, and edges 0 to 1: [..., n]."""
+        """Logits of kinds and colours (the last for none), edges, logits of edges' places."""
         return self.linear(features).split(self.sizes, dim=-1)
 
 

@@ -27,7 +27,7 @@ from .batches import QUESTIONS, Batch, draw_batch, load_tokenizer
 from .cases import held_out_cases
 from .export import write_checkpoint
 from .judge import judge
-from .model import PatchHeads, hidden_states, make_config, make_model
+from .model import PLACES, PatchHeads, hidden_states, make_config, make_model
 from .world.palette import NAMES
 from .world.shapes import KINDS
 
@@ -117,13 +117,16 @@ def learning_rate_factor(step: int, num_steps: int) -> float:
 
 def patch_loss(heads: PatchHeads, features: Tensor, batch: Batch) -> Tensor:
     """How wrong the heads are about kinds, colours and boxes of the patches."""
-    kinds, colours, boxes = (part.float() for part in heads(features))
+    kinds, colours, boxes, places = (part.float() for part in heads(features))
     has_thing = batch.kinds < len(KINDS)
-    distance = (boxes - batch.boxes)[has_thing].abs().mean()
+    edges = batch.boxes[has_thing]
+    distance = (boxes[has_thing] - edges).abs().mean()
+    nearest = (edges * PLACES).round().long().clamp(max=PLACES - 1)
     return (
         functional.cross_entropy(kinds.flatten(0, 1), batch.kinds.flatten())
         + functional.cross_entropy(colours.flatten(0, 1), batch.colours.flatten())
         + BOX_WEIGHT * distance
+        + functional.cross_entropy(places[has_thing].reshape(-1, PLACES), nearest.flatten())
     )
 
 
