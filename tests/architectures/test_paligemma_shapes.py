@@ -19,6 +19,7 @@ from webgemma.checkpoint import Checkpoint, TokenizerSource
 from webgemma.errors import ConfigError, FormatError, UnsupportedError, WebGemmaError
 from webgemma.program.check import check
 from webgemma.sources import join_mmproj, open_checkpoint
+from webgemma.storage.quantize import KEEP, QUANTIZERS
 
 LISTING = Path(__file__).parent.parent / "fixtures" / "paligemma-3b-mix-224.gguf-listing.json"
 IMAGE_TOKEN = 257152
@@ -44,7 +45,7 @@ def real_checkpoint(**changes):
     return replace(both, metadata={**both.metadata, **changes})
 
 
-@pytest.mark.parametrize("quantization", ["keep", "q8_0", "q4f16_1"])
+@pytest.mark.parametrize("quantization", [KEEP, *QUANTIZERS])
 def test_real_shapes_pass_the_checker(quantization):
     lowered = lower(real_checkpoint(), quantization=Quantization(quantization, quantization))
     report = check(lowered.program, lowered.shaders)
@@ -57,7 +58,7 @@ def test_real_shapes_pass_the_checker(quantization):
     assert report.largest_binding_nbytes <= 128 << 20
     assert report.dispatches["encode_image"] == 2 + 9 * TOWER.layers + 2
     pieces = [name for name in program.buffers if name.startswith("model.embed_tokens@")]
-    if quantization == "keep":
+    if quantization == KEEP:
         assert len(pieces) == 11  # 1.05 GB
     print(f"{quantization}: {report.buffer_nbytes}")
 
