@@ -36,12 +36,21 @@ def programs(fixtures):
 @pytest.mark.gpu
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_naga(programs, variant):
-    for program, shaders in programs:
-        chosen = choose_variant(program.variants, set(DIRECTIVES), variant)
-        runner = Runner(
-            device(*chosen.requires), program, shaders, variant=chosen, context_window_size=64
-        )
-        runner.destroy()
+    """Each text once, as naga checks it; and one program's pipelines, as a runner makes them."""
+    program, shaders = programs[0]
+    chosen = choose_variant(program.variants, set(DIRECTIVES), variant)
+    gpu = device(*chosen.requires)
+    Runner(gpu, program, shaders, variant=chosen, context_window_size=64).destroy()
+    texts = {
+        "".join(DIRECTIVES[feature] for feature in shader.requires) + shaders[shader.file]
+        for program, shaders in programs
+        for kernel in program.kernels.values()
+        for shader in [kernel.shaders[variant]]
+    }
+    print(f"{variant}: {len(texts)} texts")
+    assert len(texts) > 100
+    for text in texts:
+        gpu.create_shader_module(code=text)
 
 
 def dawn_folder() -> Path:
