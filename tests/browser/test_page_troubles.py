@@ -85,7 +85,8 @@ def test_a_browser_without_webgpu_is_told_which_ones_have_it(
 
 def without_webgpu(route: Route) -> None:
     response = route.fetch()
-    body = "delete globalThis.WorkerNavigator.prototype.gpu;\n" + response.text()
+    change = "delete (globalThis.WorkerNavigator ?? globalThis.Navigator).prototype.gpu;\n"
+    body = change + response.text()
     route.fulfill(response=response, body=body)
 
 
