@@ -84,6 +84,7 @@ STANDARD = {*sys.stdlib_module_names, "_typeshed"}  # _typeshed: for type checke
 
 # Third-party package -> the groups that may import it.
 THIRD_PARTY = {
+    "PIL": {"webgemma.image"},
     "gguf": {"webgemma.storage"},
     "huggingface_hub": {"webgemma.sources"},
     "jinja2": {"webgemma.shaders", "webgemma.chat"},

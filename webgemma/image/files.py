@@ -16,17 +16,18 @@ COLOURS = ("#e6194b", "#3cb44b", "#4363d8", "#f58231", "#911eb4", "#008080")
 LINES_PER_SIDE = 200  # a line is a 200th of the picture's shorter side
 
 
-def _pillow(name: str) -> ModuleType:
-    """A module of Pillow.
+def _pillow() -> tuple[ModuleType, ModuleType, ModuleType]:
+    """Pillow's Image, ImageDraw and ImageOps.
 
     Raises:
         ConfigError: it is not installed.
     """
     try:
-        return __import__(f"PIL.{name}", fromlist=[name])
+        from PIL import Image, ImageDraw, ImageOps
     except ModuleNotFoundError as error:
         msg = "image: Pillow is not installed, which reads image files. Install webgemma[images]."
         raise ConfigError(msg) from error
+    return Image, ImageDraw, ImageOps
 
 
 def read_image(path: str | Path) -> NDArray[np.uint8]:
@@ -38,7 +39,7 @@ def read_image(path: str | Path) -> NDArray[np.uint8]:
     Raises:
         ConfigError: Pillow is missing, or the file is no image that it reads.
     """
-    pillow, operations = _pillow("Image"), _pillow("ImageOps")
+    pillow, _, operations = _pillow()
     try:
         with pillow.open(path) as image:
             return np.array(operations.exif_transpose(image).convert("RGB"))
@@ -58,7 +59,7 @@ def draw_boxes(pixels: NDArray[np.uint8], boxes: Sequence[Box], path: str | Path
     Raises:
         ConfigError: Pillow is missing, or the file cannot be written so.
     """
-    pillow, drawing = _pillow("Image"), _pillow("ImageDraw")
+    pillow, drawing, _ = _pillow()
     image = pillow.fromarray(pixels)
     canvas = drawing.Draw(image)
     height, width = pixels.shape[:2]
