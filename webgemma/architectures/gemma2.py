@@ -21,34 +21,12 @@ from webgemma.architectures.decoder import (
     project,
 )
 from webgemma.architectures.lowered import Lowered
+from webgemma.architectures.names import DECODER, FOUR_NORMS
 from webgemma.architectures.rope import read_rope
-from webgemma.architectures.weights import WeightPlan
+from webgemma.architectures.weights import Names, WeightPlan
 from webgemma.checkpoint import Checkpoint
 
-TENSORS: Mapping[str, tuple[str, str]] = {
-    "embed_tokens": ("model.embed_tokens.weight", "token_embd.weight"),
-    "input_layernorm": ("model.layers.{i}.input_layernorm.weight", "blk.{i}.attn_norm.weight"),
-    "q_proj": ("model.layers.{i}.self_attn.q_proj.weight", "blk.{i}.attn_q.weight"),
-    "k_proj": ("model.layers.{i}.self_attn.k_proj.weight", "blk.{i}.attn_k.weight"),
-    "v_proj": ("model.layers.{i}.self_attn.v_proj.weight", "blk.{i}.attn_v.weight"),
-    "o_proj": ("model.layers.{i}.self_attn.o_proj.weight", "blk.{i}.attn_output.weight"),
-    "post_attention_layernorm": (
-        "model.layers.{i}.post_attention_layernorm.weight",
-        "blk.{i}.post_attention_norm.weight",
-    ),
-    "pre_feedforward_layernorm": (
-        "model.layers.{i}.pre_feedforward_layernorm.weight",
-        "blk.{i}.ffn_norm.weight",
-    ),
-    "gate_proj": ("model.layers.{i}.mlp.gate_proj.weight", "blk.{i}.ffn_gate.weight"),
-    "up_proj": ("model.layers.{i}.mlp.up_proj.weight", "blk.{i}.ffn_up.weight"),
-    "down_proj": ("model.layers.{i}.mlp.down_proj.weight", "blk.{i}.ffn_down.weight"),
-    "post_feedforward_layernorm": (
-        "model.layers.{i}.post_feedforward_layernorm.weight",
-        "blk.{i}.post_ffw_norm.weight",
-    ),
-    "norm": ("model.norm.weight", "output_norm.weight"),
-}
+TENSORS: Names = {**DECODER, **FOUR_NORMS}
 """Ours -> (Hugging Face, GGUF)."""
 
 NORM_OFFSET = 1.0

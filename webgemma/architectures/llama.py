@@ -23,29 +23,13 @@ from webgemma.architectures.decoder import (
     project,
 )
 from webgemma.architectures.lowered import Lowered
+from webgemma.architectures.names import DECODER, OWN_HEAD
 from webgemma.architectures.rope import divided_by_tensor, read_rope
 from webgemma.architectures.row_order import HalvesOfPairs
-from webgemma.architectures.weights import WeightPlan
+from webgemma.architectures.weights import Names, WeightPlan
 from webgemma.checkpoint import Checkpoint
 
-TENSORS: Mapping[str, tuple[str, str]] = {
-    "embed_tokens": ("model.embed_tokens.weight", "token_embd.weight"),
-    "rope_freqs": ("", "rope_freqs.weight"),
-    "input_layernorm": ("model.layers.{i}.input_layernorm.weight", "blk.{i}.attn_norm.weight"),
-    "q_proj": ("model.layers.{i}.self_attn.q_proj.weight", "blk.{i}.attn_q.weight"),
-    "k_proj": ("model.layers.{i}.self_attn.k_proj.weight", "blk.{i}.attn_k.weight"),
-    "v_proj": ("model.layers.{i}.self_attn.v_proj.weight", "blk.{i}.attn_v.weight"),
-    "o_proj": ("model.layers.{i}.self_attn.o_proj.weight", "blk.{i}.attn_output.weight"),
-    "post_attention_layernorm": (
-        "model.layers.{i}.post_attention_layernorm.weight",
-        "blk.{i}.ffn_norm.weight",
-    ),
-    "gate_proj": ("model.layers.{i}.mlp.gate_proj.weight", "blk.{i}.ffn_gate.weight"),
-    "up_proj": ("model.layers.{i}.mlp.up_proj.weight", "blk.{i}.ffn_up.weight"),
-    "down_proj": ("model.layers.{i}.mlp.down_proj.weight", "blk.{i}.ffn_down.weight"),
-    "norm": ("model.norm.weight", "output_norm.weight"),
-    "lm_head": ("lm_head.weight", "output.weight"),
-}
+TENSORS: Names = {**DECODER, **OWN_HEAD, "rope_freqs": ("", "rope_freqs.weight")}
 """Ours -> (Hugging Face, GGUF)."""
 
 INV_FREQ = "model.layers.{i}.self_attn.rotary_emb.inv_freq"
