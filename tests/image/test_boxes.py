@@ -2,38 +2,25 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from webgemma.image import Box, draw_boxes, parse_boxes
 
-CAT = "<loc0256><loc0000><loc0512><loc1023> cat"
+CASES = Path(__file__).parents[1] / "cases/boxes.json"
 
 
-@pytest.mark.parametrize(
-    ("text", "boxes"),
-    [
-        (CAT, [Box("cat", 0.25, 0.0, 0.5, 1023 / 1024)]),
-        (
-            f"{CAT} ; <loc0001><loc0002><loc0003><loc0004> a dog;",
-            [
-                Box("cat", 0.25, 0.0, 0.5, 1023 / 1024),
-                Box("a dog", 1 / 1024, 2 / 1024, 3 / 1024, 4 / 1024),
-            ],
-        ),
-        (
-            CAT.replace(" cat", "<seg000><seg127> cat"),
-            [Box("cat", 0.25, 0.0, 0.5, 1023 / 1024, (0, 127))],
-        ),
-        ("<loc0256><loc0000><loc0512> cat", []),
-        ("<loc9999>" * 4, [Box("", *[1023 / 1024] * 4)]),
-        ("a cat on a mat", []),
-        ("", []),
-    ],
-)
-def test_parse(text, boxes):
-    assert parse_boxes(text) == boxes
+@pytest.mark.parametrize("case", json.loads(CASES.read_text(encoding="utf-8")))
+def test_parse(case):
+    """The page's web/runtime/image/boxes.js passes the same."""
+    assert parse_boxes(case["text"]) == [
+        Box(box["label"], *(edge / 1024 for edge in box["edges"]), tuple(box["segments"]))
+        for box in case["boxes"]
+    ]
 
 
 def test_draw(tmp_path):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
-from PIL import Image
 
+from tests.support.speckles import CASES, by_passes, by_pillow, encode, speckles
 from webgemma.errors import ConfigError
 from webgemma.image import normalize, prepare_image, resize
 
@@ -19,27 +21,24 @@ def picture(width, height):
     return pixels
 
 
-def by_pillow(pixels, *targets):
-    """Pillow's bicubic, to one size after the other."""
-    image = Image.fromarray(pixels)
-    for target in targets:
-        image = image.resize(target, Image.Resampling.BICUBIC)
-    return np.array(image)
-
-
 @pytest.mark.parametrize(("width", "height"), SIZES)
 @pytest.mark.parametrize("target", [(224, 224), (56, 30)])
 def test_equals_pillow_pass_by_pass(width, height, target):
-    """Columns, then rows: Pillow 13 takes rows first where the height shrinks far more."""
     pixels = picture(width, height)
-    expected = by_pillow(pixels, (target[0], height), target)
-    np.testing.assert_array_equal(resize(pixels, *target), expected)
+    np.testing.assert_array_equal(resize(pixels, *target), by_passes(pixels, *target))
 
 
 @pytest.mark.parametrize(("width", "height"), [(640, 480), (600, 800), (1920, 300)])
 def test_equals_pillow(width, height):
     pixels = picture(width, height)
     np.testing.assert_array_equal(resize(pixels, 224, 224), by_pillow(pixels, (224, 224)))
+
+
+@pytest.mark.parametrize("case", json.loads(CASES.read_text(encoding="utf-8")))
+def test_cases_that_the_page_passes_too(case):
+    pixels = speckles(*case["from"])
+    assert encode(by_passes(pixels, *case["to"])) == case["pixels"]
+    assert encode(resize(pixels, *case["to"])) == case["pixels"]
 
 
 def test_normalized():
@@ -53,7 +52,7 @@ def test_normalized():
 def test_prepared():
     pixels = picture(50, 40)
     got = prepare_image(pixels, {"size": 28, "mean": [0.5] * 3, "std": [0.5] * 3})
-    resized = by_pillow(pixels, (28, 40), (28, 28))
+    resized = by_passes(pixels, 28, 28)
     np.testing.assert_allclose(got, resized.transpose(2, 0, 1) / 127.5 - 1, atol=1e-6)
 
 

@@ -1,0 +1,33 @@
+/**
+ * What a program's `image` asks for: size and normalization of the pixels. The twin of
+ * webgemma/image/prepare.py.
+ */
+
+/**
+ * (p / 255 - mean) / std of every channel.
+ * @param {Uint8Array} pixels [height, width, 3]
+ * @param {number[]} mean [3]
+ * @param {number[]} std [3]
+ * @returns {Float32Array<ArrayBuffer>} [3, height, width]
+ */
+export function normalize(pixels, mean, std) {
+  const count = pixels.length / mean.length;
+  const planes = new Float32Array(pixels.length);
+  for (let channel = 0; channel < mean.length; channel++) {
+    const levels = levelsOf(mean[channel], std[channel]);
+    for (let i = 0; i < count; i++) {
+      planes[channel * count + i] = levels[pixels[i * mean.length + channel]];
+    }
+  }
+  return planes;
+}
+
+/**
+ * The normalized value of every byte.
+ * @param {number} mean
+ * @param {number} std
+ * @returns {Float32Array} [256]
+ */
+function levelsOf(mean, std) {
+  return Float32Array.from({ length: 256 }, (_, p) => (p / 255 - mean) / std);
+}
