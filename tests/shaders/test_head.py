@@ -19,10 +19,14 @@ LANES, TEAMS = 8, 4
 
 
 def pick(pieces, x, words, *, cap=0.0, variant="f32", ring=8):
-    """Run head over the pieces (two launches) and pick_token; returns (best, state, generated)."""
+    """Run head over the pieces (two launches) and pick_token.
+
+    Returns (best, state, generated, gain, logits).
+    """
     blocks = max(TEAMS, next(v for v in PROGRAM if v.name == variant).symbols["matvec_blocks"])
     groups = [-(-piece.matrix.rows // (4 * blocks)) for piece in pieces]
     best = np.zeros((sum(groups), 2), np.uint32)
+    logits = np.zeros(sum(piece.matrix.rows for piece in pieces), np.float32)
     gain = np.linspace(0.5, 1.5, K, dtype=np.float32)
     row = 0
     for i, piece in enumerate(pieces):
@@ -30,14 +34,16 @@ def pick(pieces, x, words, *, cap=0.0, variant="f32", ring=8):
             **piece.params, "lanes": LANES, "teams": TEAMS, "norm": True, "eps": EPS,
             "n": piece.matrix.rows, "softcap": cap,
         }  # fmt: skip
-        best = run_kernel(
+        given = {"state": words, "w": piece.words, "x": x, "gain": gain}
+        out = run_kernel(
             "head",
             params,
-            {"state": words, "w": piece.words, "x": x, "gain": gain, "best": best},
+            {**given, "best": best, "next_logits": logits},
             (groups[i], 1, 1),
             variant=variant,
             constants={"ROW_START": row, "BEST_START": sum(groups[:i])},
-        )["best"]
+        )
+        best, logits = out["best"], out["next_logits"]
         row += piece.matrix.rows
     out = run_kernel(
         "pick_token",
@@ -47,7 +53,7 @@ def pick(pieces, x, words, *, cap=0.0, variant="f32", ring=8):
         variant=variant,
         constants={"NUM_BEST": len(best)},
     )
-    return best, out["state"], out["generated"], gain
+    return best, out["state"], out["generated"], gain, logits
 
 
 @pytest.mark.parametrize(
@@ -61,13 +67,15 @@ def test_head(storage, variant, temperature):
         words = state(
             num_tokens=3, position=10, temperature=temperature, seed=99, num_generated=step
         )
-        best, after, generated, gain = pick(pieces, x, words, cap=60.0, variant=variant)
+        best, after, generated, gain, logits = pick(pieces, x, words, cap=60.0, variant=variant)
         noise = reference.gumbel(99, step, len(w))
         token, scores = reference.head(
             w, x[2], gain, EPS, cap=60.0, temperature=temperature, noise=noise
         )
         got = best[:, 0].view(np.float32)
         np.testing.assert_allclose(got, scores[best[:, 1]], rtol=2e-5, atol=2e-5)
+        _, expected = reference.head(w, x[2], gain, EPS, cap=60.0, temperature=0, noise=noise)
+        np.testing.assert_allclose(logits, expected, rtol=2e-5, atol=2e-5)
         assert after[STATE_WORDS["token_id"]] == token
         assert generated[step] == token
         assert after[STATE_WORDS["position"]] == 13
@@ -79,7 +87,7 @@ def test_ties_go_to_the_lowest_token():
     piece = make_weights("f32", 130, K, 1)
     x = np.ones((1, K), np.float32)
     words = state(num_tokens=1)
-    _, _, generated, gain = pick([piece], x, words)
+    _, _, generated, gain, _ = pick([piece], x, words)
     winner = int(generated[0])
     normed = reference.rms_norm(x[0], gain, EPS)
     assert winner == int(reference.matvec(piece.values, normed).argmax())
@@ -101,5 +109,5 @@ def test_sampling_follows_the_softmax():
 def test_generated_is_a_ring():
     piece = make_weights("f32", 130, K, 1)
     x = np.ones((1, K), np.float32)
-    _, _, generated, _ = pick([piece], x, state(num_tokens=1, num_generated=13))
+    _, _, generated, _, _ = pick([piece], x, state(num_tokens=1, num_generated=13))
     assert np.flatnonzero(generated).tolist() in ([5], [])

@@ -33,6 +33,7 @@ class Decoder:
         )
         b.buffer("tokens", "input", 4 * c.prefill_chunk_size)
         b.buffer("generated", "output", 4 * GENERATED_RING)
+        b.buffer("next_logits", "output", 4 * c.vocab_size)
         b.buffer("logits", "output", 4 * c.vocab_size * self.logits_chunk_size)
         nbytes = f"context_window_size * {4 * c.head_dim}"  # f32 (cos, sin) per pair
         for name, factors in c.rope_factors.items():

@@ -48,6 +48,7 @@ def head(d: Decoder, matrix: Matrix, gain: Range) -> None:
                 "x": d.x,
                 "gain": gain,
                 "best": best,
+                "next_logits": Range("next_logits"),
             }
             d.builder.step(phase, "head", launch, bound, (groups[i], 1, 1))
         bound = {"best": best, "state": state, "generated": Range("generated")}
