@@ -55,6 +55,14 @@ PACKAGES = (
 
 WEB_FILES = ("index.html", "app", "runtime", "vendor", "manifest.webmanifest")
 """What of web/ goes into the wheel; its tests and tool settings stay behind."""
+MODEL_FILES = (
+    "pebble/checkpoint",
+    "pebble/README.md",
+    "opal/checkpoint",
+    "opal/README.md",
+    "opal/samples",
+)
+"""What of models/ goes into the wheel: the built-in models, but not how they were trained."""
 
 
 class VendorError(RuntimeError):
@@ -62,7 +70,7 @@ class VendorError(RuntimeError):
 
 
 class DataFolders(BuildHookInterface):  # type: ignore[misc]
-    """Fills web/vendor and adds shaders/, web/ and the built-in model to the wheel."""
+    """Fills web/vendor and adds shaders/, web/ and the built-in models to the wheel."""
 
     def dependencies(self) -> list[str]:
         """Return what the build environment needs beyond hatchling."""
@@ -82,7 +90,7 @@ def wheel_files(root: Path) -> dict[str, str]:
         VendorError: the checkout is not complete.
     """
     sources = [f"web/{name}" for name in WEB_FILES]
-    sources += ["shaders", "models/pebble/checkpoint", "models/pebble/README.md"]
+    sources += ["shaders", *(f"models/{path}" for path in MODEL_FILES)]
     missing = [source for source in sources if not (root / source).exists()]
     if missing:
         raise VendorError(f"{root}: got no {', '.join(missing)}, needed in the wheel")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 import time
 from collections import Counter
@@ -21,14 +20,14 @@ from webgemma.pack import pack
 from webgemma.program.check import check, summarize
 from webgemma.progress import Progress, no_progress
 from webgemma.site import ModelWriter, SiteWriter
-from webgemma.sources import join_mmproj, open_checkpoint
+from webgemma.sources import join_mmproj, open_checkpoint, read_samples, samples_beside
+from webgemma.sources.hashes import hash_files
 from webgemma.storage.quantize import KEEP, check_quantization
 from webgemma.storage.shards import ShardWriter
 from webgemma.tokenizer import Tokenizer, make_tokenizer_json, special_tokens
 from webgemma.version import __version__
 
 DEFAULT_CONTEXT = 4096
-HASH_CHUNK_NBYTES = 8 << 20
 PADDING_ROWS = 512  # rows by which an embedding may exceed its vocabulary (Qwen 3 pads by 267)
 
 
@@ -72,6 +71,7 @@ class Options:
     name: str | None
     chat_template: str | None
     context_window_size: int | None
+    samples: Path | None
     progress: Progress
 
 
@@ -86,6 +86,7 @@ def build_site(
     name: str | None = None,
     chat_template: str | None = None,
     context_window_size: int | None = None,
+    samples: str | Path | None = None,
     host: str = "any",
     force: bool = False,
     progress: Progress = no_progress,
@@ -104,6 +105,8 @@ def build_site(
         name: What people call it.
         chat_template: "gemma", "none" or a jinja file, in place of the source's own template.
         context_window_size: The context the page allocates by default.
+        samples: A folder of PNG files that the page offers to a model that sees; by default
+            `samples` in the source's folder.
         host: A static host whose limits the site must keep (webgemma.hosts).
         force: Replace a site that is there.
         progress: Told of the stages reading, packing and hashing.
@@ -113,8 +116,8 @@ def build_site(
     """
     started = time.perf_counter()
     asked = ask_quantization(quantization, embedding_quantization)
-    options = Options(asked, model_id, name, chat_template, context_window_size, progress)
-    tower = None if mmproj is None else Path(mmproj)
+    tower, pictures = (None if path is None else Path(path) for path in (mmproj, samples))
+    options = Options(asked, model_id, name, chat_template, context_window_size, pictures, progress)
     checkpoint = read_checkpoint(Path(source), progress, tower)
     lowered = lower(checkpoint, quantization=asked)
     program = summarize(check(lowered.program, lowered.shaders))
@@ -189,6 +192,7 @@ def write_model(
     """Write one model's folder; `report` is what the checker counted."""
     language = read_language(checkpoint, lowered.program.vocab_size, options.chat_template)
     manifest = describe(checkpoint, lowered, language.tokenizer, report, options)
+    pictures = read_pictures(checkpoint, lowered, options.samples)
     options.progress("reading", head_nbytes(checkpoint), head_nbytes(checkpoint))
     model = site.model(manifest["id"], name=manifest["name"])
     manifest["source"]["sha256"] = hash_files(checkpoint, options.progress)
@@ -199,8 +203,33 @@ def write_model(
     model.add_bytes("tokenizer.json", language.tokenizer_json)
     for file, data in sorted(checkpoint.licence_files.items()):
         model.add_bytes(file, data)
+    if pictures:
+        manifest["samples"] = list(pictures)
+    for file, data in pictures.items():
+        model.add_bytes(file, data)
     model.finish({**manifest, "chat": language.chat})
     return model
+
+
+def read_pictures(
+    checkpoint: Checkpoint, lowered: Lowered, folder: Path | None
+) -> dict[str, bytes]:
+    """Read the sample pictures of a model that sees: path in the model's folder -> bytes.
+
+    Raises:
+        WebGemmaError: one of them is no picture for a page, or the model does not see.
+    """
+    sees = lowered.program.image is not None
+    if folder is not None and not sees:
+        msg = (
+            f"--samples {folder}: got sample pictures for {checkpoint.architecture}, which takes "
+            "text only, expected none. Leave --samples out."
+        )
+        raise ConfigError(msg)
+    folder = folder or samples_beside(checkpoint.path)
+    if folder is None or not sees:
+        return {}
+    return {f"samples/{name}": data for name, data in read_samples(folder).items()}
 
 
 def read_language(checkpoint: Checkpoint, rows: int, chat_template: str | None = None) -> Language:
@@ -319,35 +348,6 @@ def check_vocabulary(checkpoint: Checkpoint, tokens: int, rows: int) -> None:
             "belongs to another model."
         )
         raise FormatError(msg)
-
-
-def hash_files(checkpoint: Checkpoint, progress: Progress) -> dict[str, str]:
-    """SHA-256 of every source file, by name.
-
-    Raises:
-        FormatError: a file is not the one whose MD5 the source lists.
-    """
-    total = sum(path.stat().st_size for path in checkpoint.files)
-    done = 0
-    hashes = {}
-    for path in checkpoint.files:
-        digest, md5 = hashlib.sha256(), hashlib.md5(usedforsecurity=False)
-        listed = checkpoint.md5.get(path.name)
-        with path.open("rb") as file:
-            while chunk := file.read(HASH_CHUNK_NBYTES):
-                digest.update(chunk)
-                if listed is not None:
-                    md5.update(chunk)
-                done += len(chunk)
-                progress("hashing", done, total)
-        if listed not in (None, md5.hexdigest()):
-            msg = (
-                f"{path}: got a file with MD5 {md5.hexdigest()}, expected {listed} as listed "
-                "beside it. The file is damaged; fetch it again."
-            )
-            raise FormatError(msg)
-        hashes[path.name] = digest.hexdigest()
-    return hashes
 
 
 def matrices(lowered: Lowered) -> list[MatrixSource]:

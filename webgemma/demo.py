@@ -1,4 +1,4 @@
-"""The site of the built-in model, kept in the user's cache folder."""
+"""Sites of the built-in models, kept in the user's cache folder."""
 
 from __future__ import annotations
 
@@ -11,23 +11,31 @@ from pathlib import Path
 from webgemma.build import build_site
 from webgemma.progress import Progress, no_progress
 from webgemma.resources import BUILT_IN_MODEL, built_in_model
+from webgemma.sources import samples_beside
 from webgemma.version import __version__
 
 
-def build_demo(*, progress: Progress = no_progress) -> Path:
-    """Build the site of the built-in model.
+def build_demo(model: str = BUILT_IN_MODEL, *, progress: Progress = no_progress) -> Path:
+    """Build the site of a built-in model, with the sample pictures beside its checkpoint.
 
     It is built each time: that takes a second or two, and a site of an older build never shows.
+
+    Args:
+        model: BUILT_IN_MODEL or SEEING_MODEL; each has a folder of its own.
+        progress: As in `build_site`.
 
     Returns:
         The site's folder.
     """
-    site = cache_folder() / f"demo-{__version__}"
+    checkpoint = built_in_model(model)
+    kind = "demo" if model == BUILT_IN_MODEL else f"demo-{model}"
+    site = cache_folder() / f"{kind}-{__version__}"
     build_site(
-        built_in_model(),
+        checkpoint,
         site,
-        model_id=BUILT_IN_MODEL,
-        name=BUILT_IN_MODEL.capitalize(),
+        model_id=model,
+        name=model.capitalize(),
+        samples=samples_beside(checkpoint.parent),
         force=True,
         progress=progress,
     )

@@ -1,4 +1,4 @@
-"""Finds the files that ship beside the code: shaders, web, and the built-in model.
+"""Finds the files that ship beside the code: shaders, web, and the built-in models.
 
 In a wheel they lie under webgemma/_data/, in a checkout at the top level. The wheel's copy is
 looked for first: a checkout has none.
@@ -13,6 +13,7 @@ from webgemma.errors import WebGemmaError
 
 PACKAGE = Path(__file__).resolve().parent
 BUILT_IN_MODEL = "pebble"
+SEEING_MODEL = "opal"
 
 
 def data_folder(name: Literal["shaders", "web", "models"]) -> Path:
@@ -31,16 +32,16 @@ def data_folder(name: Literal["shaders", "web", "models"]) -> Path:
     )
 
 
-def built_in_model() -> Path:
-    """Return the checkpoint folder of the model that comes with webgemma.
+def built_in_model(name: str = BUILT_IN_MODEL) -> Path:
+    """Return the checkpoint folder of a model that comes with webgemma.
 
     Raises:
         WebGemmaError: this installation has none.
     """
-    folder = data_folder("models") / BUILT_IN_MODEL / "checkpoint"
+    folder = data_folder("models") / name / "checkpoint"
     if not (folder / "config.json").is_file():
         raise WebGemmaError(
-            f"webgemma is not completely installed: got no built-in model, expected "
+            f"webgemma is not completely installed: got no built-in model {name!r}, expected "
             f"config.json in {folder}. Reinstall webgemma."
         )
     return folder

@@ -73,6 +73,14 @@ def build(
             "--context-window-size", min=1, metavar="TOKENS", help="The page's default context."
         ),
     ] = None,
+    samples: Annotated[
+        Path | None,
+        typer.Option(
+            "--samples",
+            metavar="FOLDER",
+            help="PNG files that the page offers to a model that sees; SOURCE/samples.",
+        ),
+    ] = None,
     host: Annotated[
         str,
         typer.Option(
@@ -104,6 +112,7 @@ def build(
             name=name,
             chat_template=chat_template,
             context_window_size=context_window_size,
+            samples=samples,
             host=host,
             force=force,
             progress=progress,

@@ -21,6 +21,7 @@ Examples:
 DEMO_EXAMPLES = """\b
 Examples:
   webgemma demo
+  webgemma demo --vision
   webgemma demo --no-browser --port 9000"""
 
 
@@ -38,6 +39,9 @@ def serve(
 
 
 def demo(
+    vision: Annotated[
+        bool, typer.Option("--vision", help="The model that sees: pictures of coloured shapes.")
+    ] = False,
     port: options.Port = None,
     no_browser: Annotated[
         bool, typer.Option("--no-browser", help="Print the address, open nothing.")
@@ -45,15 +49,16 @@ def demo(
     quiet: options.Quiet = False,
     debug: options.Debug = False,
 ) -> None:
-    """Build and serve the built-in model.
+    """Build and serve a built-in model.
 
-    A chat page of a few megabytes, built into your cache folder. Open the
-    printed address in a browser with WebGPU.
+    A page of a few megabytes, built into your cache folder. Open the printed
+    address in a browser with WebGPU.
     """
     from webgemma.demo import build_demo
+    from webgemma.resources import BUILT_IN_MODEL, SEEING_MODEL
 
     with nullcontext(no_progress) if quiet else ConsoleProgress() as progress:
-        site = build_demo(progress=progress)
+        site = build_demo(SEEING_MODEL if vision else BUILT_IN_MODEL, progress=progress)
     _serve(site, "127.0.0.1", port, open_browser=not no_browser)
 
 

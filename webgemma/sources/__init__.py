@@ -8,5 +8,6 @@ from __future__ import annotations
 
 from webgemma.sources.detect import open_checkpoint
 from webgemma.sources.mmproj import join_mmproj
+from webgemma.sources.samples import read_samples, samples_beside
 
-__all__ = ["join_mmproj", "open_checkpoint"]
+__all__ = ["join_mmproj", "open_checkpoint", "read_samples", "samples_beside"]
