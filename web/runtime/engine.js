@@ -27,30 +27,19 @@ export class Engine {
    * @returns {Promise<Engine>}
    */
   static async load(modelUrl, options = {}) {
-    const { onProgress, variant, contextWindowSize, signal } = options;
-    signal?.throwIfAborted();
     const url = new URL(modelUrl, location.href).href;
-    const link = new WorkerLink();
-    const { id, result } = link.call("load", { url, variant, contextWindowSize }, onProgress);
-    const abort = () => link.interrupt(id);
-    signal?.addEventListener("abort", abort, { once: true });
-    try {
-      return new Engine(link, await result);
-    } catch (error) {
-      link.close();
-      signal?.throwIfAborted();
-      throw error;
-    } finally {
-      signal?.removeEventListener("abort", abort);
-    }
+    return new Engine(url, options, await connect(url, options));
   }
 
   /**
    * Use `Engine.load`.
-   * @param {WorkerLink} link
-   * @param {ModelInfo} info
+   * @param {string} url
+   * @param {LoadOptions} options
+   * @param {{link: WorkerLink, info: ModelInfo}} connection
    */
-  constructor(link, info) {
+  constructor(url, options, { link, info }) {
+    this.url = url;
+    this.options = options;
     this.link = link;
     /** What the model is and runs on. */
     this.info = info;
@@ -79,6 +68,19 @@ export class Engine {
     const head = { id: `chatcmpl-${crypto.randomUUID()}`, created: Math.floor(Date.now() / 1000) };
     if (checked.stream) return chunks(events, { ...head, model: this.info.id });
     return whole(events, { ...head, model: this.info.id });
+  }
+
+  /**
+   * Build the model up again after the GPU was lost or refused something: in a new worker, from the
+   * files that are stored, so without a download where they are. Send the conversation again then.
+   * @param {LoadOptions} [options] in place of those it was loaded with, such as a shorter context
+   */
+  async recover({ signal, ...options } = {}) {
+    this.link.close();
+    this.options = { ...this.options, ...options };
+    const { link, info } = await connect(this.url, { ...this.options, signal });
+    this.link = link;
+    this.info = info;
   }
 
   /**
@@ -174,6 +176,29 @@ export class Engine {
     } finally {
       if (!done) this.link.interrupt(id);
     }
+  }
+}
+
+/**
+ * Load a model in a new worker.
+ * @param {string} url
+ * @param {LoadOptions} options
+ * @returns {Promise<{link: WorkerLink, info: ModelInfo}>}
+ */
+async function connect(url, { onProgress, signal, ...options }) {
+  signal?.throwIfAborted();
+  const link = new WorkerLink();
+  const { id, result } = link.call("load", { url, options }, onProgress);
+  const abort = () => link.interrupt(id);
+  signal?.addEventListener("abort", abort, { once: true });
+  try {
+    return { link, info: await result };
+  } catch (error) {
+    link.close();
+    signal?.throwIfAborted();
+    throw error;
+  } finally {
+    signal?.removeEventListener("abort", abort);
   }
 }
 

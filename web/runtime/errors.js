@@ -6,7 +6,8 @@
  *     ├─ UnsupportedError   the file is fine, we do not do it
  *     ├─ ConfigError        the request is contradictory
  *     ├─ ProgramError       a program is wrong
- *     ├─ GpuError           no adapter, a limit too small, a shader that does not compile, a lost device
+ *     ├─ GpuError           no adapter, a limit too small, a shader that does not compile
+ *     │  └─ DeviceLostError  the device went away (only a browser says so)
  *     └─ DownloadError      a file could not be fetched (the browser alone downloads)
  *
  * Messages follow one pattern: what failed, where: got X, expected Y. Do Z.
@@ -36,11 +37,24 @@ export class ConfigError extends WebGemmaError {}
 /** A program is wrong: names the step, the kernel and the binding. */
 export class ProgramError extends WebGemmaError {}
 
-/** No adapter, a limit that is too small, a shader that does not compile, or a lost device. */
+/** No adapter, a limit that is too small, a shader that does not compile, or a device that failed. */
 export class GpuError extends WebGemmaError {}
 
+/** The device went away while a model was loaded: `engine.recover()` builds it up again. */
+export class DeviceLostError extends GpuError {}
+
 /** A file of the site could not be downloaded: names the file and the cause. */
-export class DownloadError extends WebGemmaError {}
+export class DownloadError extends WebGemmaError {
+  /**
+   * @param {string} message
+   * @param {ErrorOptions & {isPassing?: boolean}} [options] isPassing: the network or the server may
+   *   recover, and nothing is known to be wrong with the site
+   */
+  constructor(message, options) {
+    super(message, options);
+    this.isPassing = options?.isPassing ?? false;
+  }
+}
 
 /** @type {Record<string, typeof WebGemmaError>} */
 const CLASSES = {
@@ -50,6 +64,7 @@ const CLASSES = {
   ConfigError,
   ProgramError,
   GpuError,
+  DeviceLostError,
   DownloadError,
 };
 

@@ -3,6 +3,7 @@
 export { Engine } from "./engine.js";
 export {
   ConfigError,
+  DeviceLostError,
   DownloadError,
   FormatError,
   GpuError,

@@ -1,6 +1,7 @@
 /** From the URL of a model's folder to a session that is ready to run. */
 
 /** @import { LoadOptions, Manifest, ModelInfo, TensorCache } from "./types.d.ts" */
+/** @import { FetchOptions } from "./files.js" */
 /** @import { Runner } from "./runner.js" */
 
 import { describeAdapter, neededLimits, requestAdapter, requestDevice } from "./device.js";
@@ -10,6 +11,8 @@ import { ProgressMeter } from "./progress.js";
 import { createRunner } from "./runner.js";
 import { Session } from "./session.js";
 import { planShards, streamShards } from "./shards.js";
+import { beginModel, completeModel } from "./store/library.js";
+import { openStore } from "./store/store.js";
 import { Tokenizer } from "./tokenizer.js";
 
 const TENSOR_CACHE = "ndarray-cache.json";
@@ -33,28 +36,31 @@ const TENSOR_CACHE = "ndarray-cache.json";
 export async function loadModel(url, options = {}) {
   const base = folderUrl(url);
   const meter = new ProgressMeter(options.onProgress ?? (() => {}));
-  const { signal } = options;
   meter.begin("manifest");
-  const [adapter, manifest] = await Promise.all([
-    requestAdapter(),
-    fetchManifest(base, { signal }),
-  ]);
+  const store = await openStore(options.store);
+  const { signal, stallTimeoutMs, retryPauseMs } = options;
+  const fetching = { store, signal, stallTimeoutMs, retryPauseMs };
+  const [adapter, manifest] = await Promise.all([requestAdapter(), fetchManifest(base, fetching)]);
+  await beginModel(store, base, manifest);
   const [program, cache] = await Promise.all([
-    fetchProgram(base, manifest, { signal }),
-    fetchJson(base, manifest.weights.path + TENSOR_CACHE, manifest, { signal }),
+    fetchProgram(base, manifest, fetching),
+    fetchJson(base, manifest.weights.path + TENSOR_CACHE, manifest, fetching),
   ]);
   const { variant, contextWindowSize, memory } = planLoad(manifest, program, adapter, options);
   const symbols = { ...variant.symbols, context_window_size: contextWindowSize };
   const device = await requestDevice(adapter, variant, neededLimits(manifest, program, symbols));
-  const readShader = shaderReader(base, manifest, signal);
+  const readShader = shaderReader(base, manifest, fetching);
   const runner = await createRunner(device, program, readShader, {
     variant,
     contextWindowSize,
     onCompiled: (done, total) => meter.compile(done, total),
   });
   try {
-    const tokenizer = await fill(base, manifest, cache, runner, meter, signal);
-    const info = { ...describe(manifest, runner, describeAdapter(adapter)), memory };
+    const tokenizer = await fill(base, manifest, cache, runner, meter, fetching);
+    if (!store.refusal) await completeModel(store, base, manifest);
+    const { kind, refusal } = store;
+    const described = describe(manifest, runner, describeAdapter(adapter));
+    const info = { ...described, memory, store: { kind, refusal } };
     meter.begin("ready");
     return { manifest, tokenizer, session: new Session(runner), runner, info };
   } catch (error) {
@@ -70,22 +76,24 @@ export async function loadModel(url, options = {}) {
  * @param {TensorCache} cache
  * @param {Runner} runner
  * @param {ProgressMeter} meter
- * @param {AbortSignal} [signal]
+ * @param {FetchOptions} fetching
  * @returns {Promise<Tokenizer>}
  */
-async function fill(base, manifest, cache, runner, meter, signal) {
+async function fill(base, manifest, cache, runner, meter, fetching) {
+  const { signal } = fetching;
   const stop = new AbortController();
   const abort = () => stop.abort(signal?.reason);
   if (signal?.aborted) abort();
   signal?.addEventListener("abort", abort, { once: true });
   const onBytes = (/** @type {number} */ nbytes) => meter.add(nbytes);
+  const onStored = (/** @type {number} */ nbytes) => meter.addStored(nbytes);
   const shards = planShards(cache, manifest, runner.program);
   const paths = ["tokenizer.json", ...shards.map((shard) => shard.path)];
   meter.begin(
     "weights",
     paths.reduce((sum, path) => sum + (manifest.files[path]?.nbytes ?? 0), 0),
   );
-  const options = { signal: stop.signal, onBytes };
+  const options = { ...fetching, signal: stop.signal, onBytes, onStored };
   const uploaded = () => runner.finished();
   const upload = runner.upload.bind(runner);
   try {
@@ -108,16 +116,16 @@ async function fill(base, manifest, cache, runner, meter, signal) {
  * A reader of shader files that fetches each once; kernels may share a file.
  * @param {URL} base
  * @param {Manifest} manifest
- * @param {AbortSignal} [signal]
+ * @param {FetchOptions} fetching
  * @returns {(file: string) => Promise<string>}
  */
-function shaderReader(base, manifest, signal) {
+function shaderReader(base, manifest, fetching) {
   /** @type {Map<string, Promise<string>>} */
   const texts = new Map();
   return (file) => {
     const known = texts.get(file);
     if (known) return known;
-    const text = fetchText(base, file, manifest, { signal });
+    const text = fetchText(base, file, manifest, fetching);
     texts.set(file, text);
     return text;
   };
@@ -127,7 +135,7 @@ function shaderReader(base, manifest, signal) {
  * @param {Manifest} manifest
  * @param {Runner} runner
  * @param {ModelInfo["adapter"]} adapter
- * @returns {Omit<ModelInfo, "memory">}
+ * @returns {Omit<ModelInfo, "memory" | "store">}
  */
 function describe(manifest, runner, adapter) {
   return {

@@ -8,6 +8,7 @@ import { UnsupportedError } from "./errors.js";
 import { fetchJson, fetchManifest } from "./files.js";
 import { measureMemory, shardSizes } from "./memory.js";
 import { chooseVariant } from "./runner.js";
+import { openStore } from "./store/store.js";
 
 const PROGRAM_VERSION = 1;
 
@@ -36,12 +37,9 @@ export function planLoad(manifest, program, adapter, options) {
  */
 export async function estimateMemory(modelUrl, options = {}) {
   const base = folderUrl(new URL(modelUrl, location.href).href);
-  const { signal } = options;
-  const [adapter, manifest] = await Promise.all([
-    requestAdapter(),
-    fetchManifest(base, { signal }),
-  ]);
-  const program = await fetchProgram(base, manifest, { signal });
+  const fetching = { signal: options.signal, store: await openStore(options.store) };
+  const [adapter, manifest] = await Promise.all([requestAdapter(), fetchManifest(base, fetching)]);
+  const program = await fetchProgram(base, manifest, fetching);
   const { variant, contextWindowSize, memory } = planLoad(manifest, program, adapter, options);
   return {
     download_nbytes: manifest.weights.nbytes,

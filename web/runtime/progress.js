@@ -17,6 +17,7 @@ export class ProgressMeter {
     this.started = now();
     this.lastReport = -Infinity;
     this.loaded = 0;
+    this.stored = 0;
     this.total = 0;
     this.compiled = 0;
     this.numKernels = 0;
@@ -44,6 +45,12 @@ export class ProgressMeter {
     if (time - this.lastReport >= REPORT_EVERY_MS) this.send(time);
   }
 
+  /** @param {number} nbytes that were on this device already */
+  addStored(nbytes) {
+    this.stored += nbytes;
+    this.add(nbytes);
+  }
+
   /**
    * Note that kernels were compiled, which happens while bytes arrive and after it.
    * @param {number} done
@@ -64,6 +71,7 @@ export class ProgressMeter {
     this.report({
       stage: this.stage,
       loaded_nbytes: this.loaded,
+      stored_nbytes: this.stored,
       total_nbytes: this.total,
       rate: seconds > 0 ? Math.max(0, (this.loaded - oldest.loaded) / seconds) : 0,
       compiled_kernels: this.compiled,

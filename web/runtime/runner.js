@@ -7,7 +7,7 @@
 
 /** @import { BindingRange, Phase, Program, ProgramBuffer, Size, Step, Variant } from "./types.d.ts" */
 
-import { ConfigError, GpuError, ProgramError } from "./errors.js";
+import { ConfigError, DeviceLostError, GpuError, ProgramError } from "./errors.js";
 import { evaluate, parse } from "./expr.js";
 import { allocatedNbytes } from "./memory.js";
 import { createPipelines } from "./pipelines.js";
@@ -133,8 +133,8 @@ export class Runner {
       this.error ??= new GpuError(`the GPU refused a command: ${error.message}`);
     });
     const lost = this.device.lost.then(({ message, reason }) => {
-      this.error ??= new GpuError(
-        `the GPU was lost (${message || reason}). Reload the page; if it happens again, use a ` +
+      this.error ??= new DeviceLostError(
+        `the GPU was lost (${message || reason}). Load the model again; if it happens again, use a ` +
           `shorter context or a smaller model.`,
       );
       throw this.error;
@@ -342,7 +342,10 @@ export class Runner {
   async read(name, offset, nbytes) {
     this.throwIfFailed();
     try {
-      return await Promise.race([this.staging.read(this.buffer(name), offset, nbytes), this.lost]);
+      const bytes = this.staging.read(this.buffer(name), offset, nbytes);
+      const result = await Promise.race([bytes, this.lost]);
+      this.throwIfFailed(); // what a failed device computed is worth nothing
+      return result;
     } catch (cause) {
       this.throwIfFailed();
       const { message } = /** @type {Error} */ (cause);

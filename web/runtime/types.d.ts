@@ -78,7 +78,8 @@ export interface Manifest {
   architecture: string;
   num_parameters: number;
   storage: Record<string, { matrices: number; nbytes: number }>;
-  weights: { path: string; nbytes: number; num_shards: number };
+  /** `url`: where the folder `path` lies, if it is not in the model's own. */
+  weights: { path: string; nbytes: number; num_shards: number; url?: string };
   /** What the model is, under Hugging Face's names. */
   config?: Record<string, number | string>;
   vocab_size: number;
@@ -136,6 +137,8 @@ export interface Progress {
   /** "manifest", then "weights" (bytes arrive, are verified and uploaded), "compile", "ready". */
   stage: "manifest" | "weights" | "compile" | "ready";
   loaded_nbytes: number;
+  /** How many of the loaded bytes were on this device already. */
+  stored_nbytes: number;
   total_nbytes: number;
   /** Bytes per second over the last seconds; 0 while unknown. */
   rate: number;
@@ -150,6 +153,23 @@ export interface LoadOptions {
   variant?: string;
   contextWindowSize?: number;
   signal?: AbortSignal;
+  /** Where downloaded files are kept; "auto" is the first of the others that the browser has. */
+  store?: "auto" | "opfs" | "cache" | "memory";
+  /** A download that brings nothing for so long is begun again; 30 s where it is left out. */
+  stallTimeoutMs?: number;
+  /** Before a second attempt, and three times as long before each further one; half a second. */
+  retryPauseMs?: number;
+}
+
+/** A model whose files are kept on this device. */
+export interface StoredModel {
+  /** Of the model's folder. */
+  url: string;
+  id: string;
+  name: string;
+  stored_nbytes: number;
+  /** As much as stored_nbytes where the model is complete. */
+  total_nbytes: number;
 }
 
 /** Bytes that a model takes at one context, in one variant. */
@@ -189,6 +209,8 @@ export interface ModelInfo {
   weights_nbytes: number;
   memory: Memory;
   adapter: { vendor: string; architecture: string; description: string; is_fallback: boolean };
+  /** Where the files are kept; `refusal` says why the browser did not take them all. */
+  store: { kind: "opfs" | "cache" | "memory"; refusal: string | null };
   generation: Manifest["generation"];
   has_chat: boolean;
 }

@@ -30,8 +30,8 @@ function loaded() {
 
 /** @type {Record<string, (params: any, call: Call) => Promise<unknown>>} */
 const methods = {
-  async load({ url, variant, contextWindowSize }, { event, signal }) {
-    model = await loadModel(url, { variant, contextWindowSize, onProgress: event, signal });
+  async load({ url, options }, { event, signal }) {
+    model = await loadModel(url, { ...options, onProgress: event, signal });
     return model.info;
   },
 

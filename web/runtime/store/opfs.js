@@ -1,0 +1,86 @@
+/**
+ * Files in the origin's private file system: what a worker writes to fastest, and what may be large.
+ *
+ * A write that was cut off leaves a short file; whoever reads it checks its hash.
+ */
+
+/** @import { Backend } from "./backend.d.ts" */
+
+const FOLDER = "webgemma";
+
+/** @typedef {{write(bytes: BufferSource, at: {at: number}): number, truncate(n: number): void, close(): void}} SyncHandle */
+/** @typedef {FileSystemFileHandle & {createSyncAccessHandle?: () => Promise<SyncHandle>}} FileHandle */
+/** @typedef {FileSystemDirectoryHandle & AsyncIterable<[string, FileHandle]>} Folder */
+
+/**
+ * Open the folder; fails where the browser has no such file system, or none in a private window.
+ * @returns {Promise<Backend>}
+ */
+export async function openOpfs() {
+  const root = await navigator.storage.getDirectory();
+  const folder = /** @type {Folder} */ (await root.getDirectoryHandle(FOLDER, { create: true }));
+  return {
+    kind: "opfs",
+
+    async read(name) {
+      const handle = await folder.getFileHandle(name).catch(() => null);
+      if (!handle) return null;
+      return new Uint8Array(await (await handle.getFile()).arrayBuffer());
+    },
+
+    async write(name, bytes) {
+      /** @type {FileHandle} */
+      const handle = await folder.getFileHandle(name, { create: true });
+      try {
+        if (handle.createSyncAccessHandle) await writeSync(handle, bytes);
+        else await writeStream(handle, bytes);
+      } catch (error) {
+        await folder.removeEntry(name).catch(() => {});
+        throw error;
+      }
+    },
+
+    async remove(name) {
+      await folder.removeEntry(name).catch(() => {}); // it is gone, or it stays until another time
+    },
+
+    async sizes() {
+      /** @type {Map<string, number>} */
+      const sizes = new Map();
+      for await (const [name, handle] of folder) sizes.set(name, (await handle.getFile()).size);
+      return sizes;
+    },
+  };
+}
+
+/**
+ * In a worker, without a copy of the file beside it.
+ * @param {FileHandle} handle
+ * @param {Uint8Array<ArrayBuffer>} bytes
+ */
+async function writeSync(handle, bytes) {
+  const file = await /** @type {() => Promise<SyncHandle>} */ (handle.createSyncAccessHandle)();
+  try {
+    file.truncate(0);
+    const written = file.write(bytes, { at: 0 });
+    if (written !== bytes.length) throw new Error(`wrote ${written} of ${bytes.length} bytes`);
+  } finally {
+    file.close();
+  }
+}
+
+/**
+ * On a page, which has no access handles.
+ * @param {FileHandle} handle
+ * @param {Uint8Array<ArrayBuffer>} bytes
+ */
+async function writeStream(handle, bytes) {
+  const stream = await handle.createWritable();
+  try {
+    await stream.write(bytes);
+  } catch (error) {
+    await stream.abort().catch(() => {});
+    throw error;
+  }
+  await stream.close();
+}
