@@ -314,6 +314,7 @@ def describe(
             "scratch_nbytes": report["scratch_nbytes"],
         },
         "generation": generation(checkpoint, tokenizer),
+        **({} if program.image is None else {"image": {"size": program.image["size"]}}),
     }
 
 

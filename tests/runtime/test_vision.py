@@ -55,6 +55,12 @@ def answer(session, image, prompt="detect cat"):
     return generation.tokens
 
 
+def test_the_manifest_says_that_the_model_sees(session, sites):
+    assert session.model.manifest["image"] == {"size": IMAGE_SIZE}
+    with open_session(sites["gemma2-F16"], variant="f32") as blind:
+        assert "image" not in blind.model.manifest
+
+
 def test_form_of_the_prompt(session):
     text = session.tokenizer.encode("detect cat\n")
     assert session.encode_prompt("detect cat") == [BOS, *text]
