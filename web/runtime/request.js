@@ -1,8 +1,10 @@
 /** Checks a chat request: what is not supported is refused with a named error, never ignored. */
 
-/** @import { ChatRequest, Message } from "./types.d.ts" */
+/** @import { ChatRequest, ImageSource, Message } from "./types.d.ts" */
+/** @import { Content } from "./content.js" */
 
-import { ConfigError, UnsupportedError } from "./errors.js";
+import { readContent } from "./content.js";
+import { unsupported, wrong } from "./refusal.js";
 
 const FIELDS = ["messages", "stream", "max_tokens", "temperature", "seed", "stop"];
 const ROLES = ["system", "user", "assistant"];
@@ -12,7 +14,8 @@ const MAX_SEED = 2 ** 32 - 1;
 /**
  * A request with everything filled in.
  * @typedef {object} CheckedRequest
- * @property {Message[]} messages
+ * @property {Message[]} messages their texts
+ * @property {ImageSource[]} images the pictures of all of them
  * @property {boolean} stream
  * @property {number | null} max_tokens null: until the context is full
  * @property {number | null} temperature null: the model's own
@@ -27,15 +30,14 @@ const MAX_SEED = 2 ** 32 - 1;
  */
 export function checkRequest(request) {
   for (const field of Object.keys(request)) {
-    if (FIELDS.includes(field)) continue;
-    throw new UnsupportedError(
-      `request: '${field}' is not supported (have ${FIELDS.join(", ")}). Leave it out.`,
-    );
+    if (!FIELDS.includes(field)) throw unsupported(field, FIELDS);
   }
   const { stream = false } = request;
   if (typeof stream !== "boolean") throw wrong("stream", stream, "true or false");
+  const messages = checkMessages(request.messages);
   return {
-    messages: checkMessages(request.messages),
+    messages: messages.map(({ role, text }) => ({ role, content: text })),
+    images: messages.flatMap(({ images }) => images),
     stream,
     max_tokens: checkNumber("max_tokens", request.max_tokens, 1, Number.MAX_SAFE_INTEGER),
     temperature: checkTemperature(request.temperature),
@@ -46,7 +48,7 @@ export function checkRequest(request) {
 
 /**
  * @param {unknown} messages
- * @returns {Message[]}
+ * @returns {(Content & {role: Message["role"]})[]}
  */
 function checkMessages(messages) {
   if (!Array.isArray(messages) || messages.length === 0) {
@@ -56,12 +58,9 @@ function checkMessages(messages) {
     const { role, content, ...rest } = message ?? {};
     const name = `messages[${i}]`;
     if (!ROLES.includes(role)) throw wrong(`${name}.role`, role, ROLES.join(", "));
-    if (typeof content !== "string") throw wrong(`${name}.content`, content, "a text");
     const [other] = Object.keys(rest);
-    if (!other) return { role, content };
-    throw new UnsupportedError(
-      `request: '${name}.${other}' is not supported (have role, content). Leave it out.`,
-    );
+    if (other) throw unsupported(`${name}.${other}`, ["role", "content"]);
+    return { role, ...readContent(content, `${name}.content`) };
   });
 }
 
@@ -102,13 +101,4 @@ function checkStop(stop) {
     return list;
   }
   throw wrong("stop", stop, `a text, or a list of at most ${MAX_STOPS}, none of them empty`);
-}
-
-/**
- * @param {string} name
- * @param {unknown} value
- * @param {string} expected
- */
-function wrong(name, value, expected) {
-  return new ConfigError(`request: '${name}': got ${JSON.stringify(value)}, expected ${expected}.`);
 }

@@ -85,6 +85,10 @@ export interface Manifest {
   vocab_size: number;
   context: { default: number; max: number };
   limits: Record<string, number>;
+  /** Where the model sees: the side in pixels of what it gets of a picture. */
+  image?: { size: number };
+  /** Pictures to try it with: paths in the model's folder. */
+  samples?: string[];
   generation: {
     bos_token_id?: number;
     stop_token_ids: number[];
@@ -220,8 +224,23 @@ export interface Message {
   content: string;
 }
 
+/** A picture: a file, what was decoded of one, or a data: or blob: URL. */
+export type ImageSource = Blob | ImageBitmap | string;
+
+export type ContentPart =
+  | { type: "text"; text: string }
+  | { type: "image_url"; image_url: { url: string } }
+  /** Not OpenAI's: a picture that needs no URL. */
+  | { type: "image"; image: Blob | ImageBitmap };
+
+/** A message of a request: one for a model that sees may have a picture in it. */
+export interface RequestMessage {
+  role: Message["role"];
+  content: string | ContentPart[];
+}
+
 export interface ChatRequest {
-  messages: Message[];
+  messages: RequestMessage[];
   stream?: boolean;
   max_tokens?: number | null;
   temperature?: number | null;

@@ -9,6 +9,7 @@ const messages = [{ role: "user", content: "hi" }];
 test("a minimal request is filled in", () => {
   assert.deepEqual(checkRequest({ messages }), {
     messages,
+    images: [],
     stream: false,
     max_tokens: null,
     temperature: null,
@@ -19,7 +20,7 @@ test("a minimal request is filled in", () => {
 
 test("a full request is taken as it is", () => {
   const request = { messages, stream: true, max_tokens: 5, temperature: 0, seed: 0, stop: "end" };
-  assert.deepEqual(checkRequest(request), { ...request, stop: ["end"] });
+  assert.deepEqual(checkRequest(request), { ...request, images: [], stop: ["end"] });
 });
 
 /** @type {[string, object, string][]} */
@@ -30,9 +31,9 @@ const refused = [
   ["a message that is null", { messages: [null] }, "'messages[0].role': got undefined"],
   ["an unknown role", { messages: [{ role: "tool", content: "" }] }, `got "tool", expected system`],
   [
-    "parts in place of a text",
+    "a part without its text",
     { messages: [{ role: "user", content: [{ type: "text" }] }] },
-    "'messages[0].content': got",
+    "'messages[0].content[0].text': got undefined, expected a text.",
   ],
   [
     "a message's unknown field",

@@ -30,7 +30,7 @@ function speckles(width, height) {
 for (const { from: source, to: target, pixels: expected } of cases) {
   const [from, to] = [source, target].map(([width, height]) => ({ width, height }));
   test(`${source.join(" x ")} to ${target.join(" x ")} is Pillow's in every pixel`, () => {
-    const resized = resize(from, [speckles(from.width, from.height)], to);
+    const resized = resize(from, speckles(from.width, from.height), to);
     assert.deepEqual(Buffer.from(resized), Buffer.from(expected, "base64"));
   });
 }
@@ -47,9 +47,9 @@ test("strips of any height give the same", () => {
     [1, 14],
     [14, 31],
   ]) {
-    resizer.push(pixels.subarray(start * 80, stop * 80));
+    resizer.push(pixels.subarray(start * 80, stop * 80), 80);
   }
-  assert.deepEqual(resizer.finish(), resize(from, [pixels], to));
+  assert.deepEqual(resizer.finish(), resize(from, pixels, to));
 });
 
 test("all weights of a pixel are one", () => {

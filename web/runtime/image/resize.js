@@ -3,8 +3,10 @@
  * webgemma/image/resize.py; both pass tests/cases/resize.json.
  *
  * A canvas does otherwise: when an image shrinks, the filter here widens with it, so that every
- * pixel counts. Rows can be given as they are decoded: what is kept of each is as narrow as the result.
+ * pixel counts. Weighted sums are whole numbers, so rows may be added as they come.
  */
+
+/** @typedef {{width: number, height: number}} Size */
 
 const A = -0.5; // of Keys' cubic
 const SUPPORT = 2; // its reach in pixels to either side
@@ -21,85 +23,99 @@ const CHANNELS = 3; // red, green, blue: of four, the last is left out
 
 /**
  * Resize an image; its proportions are not kept.
- * @param {{width: number, height: number}} from
- * @param {Iterable<Uint8Array>} strips its pixels from the top, uint8 [rows, from.width, 4] each
- * @param {{width: number, height: number}} to
+ * @param {Size} from
+ * @param {Uint8Array} pixels [from.height, from.width, 4]
+ * @param {Size} to
  * @returns {Uint8Array} [to.height, to.width, 3]
  */
-export function resize(from, strips, to) {
+export function resize(from, pixels, to) {
   const resizer = new Resizer(from, to);
-  for (const strip of strips) resizer.push(strip);
+  resizer.push(pixels, from.width * 4);
   return resizer.finish();
 }
 
-/** Resizes an image that comes strip by strip. */
+/** Resizes an image whose rows come one after the other; it keeps no more than the result. */
 export class Resizer {
   /**
-   * @param {{width: number, height: number}} from
-   * @param {{width: number, height: number}} to
+   * @param {Size} from
+   * @param {Size} to
    */
   constructor(from, to) {
-    this.from = from;
-    this.to = to;
-    this.columnTaps = pixelTaps(from.width, to.width);
-    this.narrow = new Uint8Array(from.height * to.width * CHANNELS); // [from.height, to.width, 3]
-    this.numRows = 0; // of `narrow` that are there
+    this.columns = pixelTaps(from.width, to.width);
+    this.rows = pixelTaps(from.height, to.height);
+    this.narrow = new Uint8Array(to.width * CHANNELS); // the last row that came, resized
+    this.sums = new Int32Array(to.height * to.width * CHANNELS).fill(FIXED_POINT / 2);
+    this.numRows = 0; // that have come
+    this.finished = 0; // rows of the result that need none of those to come
   }
 
   /**
    * Take the rows that follow.
-   * @param {Uint8Array} strip [rows, from.width, 4]
+   * @param {Uint8Array} pixels [rows, from.width, 4], rows apart by `rowNbytes`
+   * @param {number} rowNbytes
    */
-  push(strip) {
-    const rowNbytes = this.from.width * 4;
-    for (let at = 0; at < strip.length; at += rowNbytes) {
-      const target = this.numRows++ * this.to.width * CHANNELS;
-      resample(this.columnTaps, strip, at, 4, this.narrow, target, CHANNELS);
+  push(pixels, rowNbytes) {
+    for (let start = 0; start < pixels.length; start += rowNbytes) {
+      narrowRow(this.columns, pixels, start, this.narrow);
+      this.addRow(this.numRows++);
     }
   }
 
   /**
-   * Resize the columns of what has come.
+   * Add the row that came to those of the result that it is part of.
+   * @param {number} number of the row
+   */
+  addRow(number) {
+    const { rows, narrow, sums } = this;
+    while (this.finished < rows.length && endOf(rows[this.finished]) <= number) this.finished++;
+    for (let row = this.finished; row < rows.length && rows[row].first <= number; row++) {
+      const weight = rows[row].weights[number - rows[row].first];
+      const at = row * narrow.length;
+      for (let i = 0; i < narrow.length; i++) sums[at + i] += weight * narrow[i];
+    }
+  }
+
+  /**
+   * The result, when all rows have come.
    * @returns {Uint8Array} [to.height, to.width, 3]
    */
   finish() {
-    const { width, height } = this.to;
-    const resized = new Uint8Array(height * width * CHANNELS);
-    const taps = pixelTaps(this.from.height, height);
-    const row = width * CHANNELS;
-    for (let at = 0; at < row; at += CHANNELS)
-      resample(taps, this.narrow, at, row, resized, at, row);
-    return resized;
+    return Uint8Array.from(this.sums, toByte);
   }
 }
 
 /**
- * Resample one line of pixels, a row or a column.
- * @param {Taps[]} taps of every pixel of the result
- * @param {Uint8Array} source
- * @param {number} start of the line in it
- * @param {number} step from pixel to pixel in it
- * @param {Uint8Array} target
- * @param {number} at where the line starts in that
- * @param {number} targetStep
+ * Resize one row.
+ * @param {Taps[]} columns of the result
+ * @param {Uint8Array} pixels [from.width, 4] from `start` on
+ * @param {number} start
+ * @param {Uint8Array} narrow [to.width, 3], written
  */
-function resample(taps, source, start, step, target, at, targetStep) {
-  for (const { first, weights } of taps) {
+function narrowRow(columns, pixels, start, narrow) {
+  let at = 0;
+  for (const { first, weights } of columns) {
     let red = FIXED_POINT / 2;
     let green = red;
     let blue = red;
-    let from = start + first * step;
-    for (let i = 0; i < weights.length; i++, from += step) {
+    let from = start + first * 4;
+    for (let i = 0; i < weights.length; i++, from += 4) {
       const weight = weights[i];
-      red += weight * source[from];
-      green += weight * source[from + 1];
-      blue += weight * source[from + 2];
+      red += weight * pixels[from];
+      green += weight * pixels[from + 1];
+      blue += weight * pixels[from + 2];
     }
-    target[at] = toByte(red);
-    target[at + 1] = toByte(green);
-    target[at + 2] = toByte(blue);
-    at += targetStep;
+    narrow[at++] = toByte(red);
+    narrow[at++] = toByte(green);
+    narrow[at++] = toByte(blue);
   }
+}
+
+/**
+ * @param {Taps} taps
+ * @returns {number} the first pixel of the source behind them
+ */
+function endOf({ first, weights }) {
+  return first + weights.length;
 }
 
 /**
