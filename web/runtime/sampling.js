@@ -1,0 +1,262 @@
+/**
+ * Chooses the next token from a row of logits, on the host. The twin of webgemma/runtime/sampling.py.
+ *
+ * In this order: penalties, logit_bias, temperature, top_k, top_p, min_p, and the Gumbel-max draw
+ * of docs/program.md, all in float64. docs/javascript.md says whose definitions these are.
+ */
+
+import { ConfigError } from "./errors.js";
+
+/**
+ * How tokens are chosen.
+ * @typedef {object} Sampling
+ * @property {number} temperature 0 takes the likeliest
+ * @property {number} top_p
+ * @property {number} top_k 0: all tokens
+ * @property {number} min_p
+ * @property {number} seed u32
+ * @property {number} presence_penalty
+ * @property {number} frequency_penalty
+ * @property {number} repetition_penalty
+ * @property {Record<string, number>} logit_bias by token id
+ * @property {number | null} top_logprobs alternatives to report with each logprob; null: no logprobs
+ */
+
+/**
+ * A chosen token; with logprobs, its own and those of the likeliest.
+ * @typedef {object} Choice
+ * @property {number} token_id
+ * @property {number} [logprob]
+ * @property {[token_id: number, logprob: number][]} [top_logprobs]
+ */
+
+/** What changes nothing. @type {Readonly<Sampling>} */
+export const GREEDY = Object.freeze({
+  temperature: 0,
+  top_p: 1,
+  top_k: 0,
+  min_p: 0,
+  seed: 0,
+  presence_penalty: 0,
+  frequency_penalty: 0,
+  repetition_penalty: 1,
+  logit_bias: {},
+  top_logprobs: null,
+});
+
+// How far below the best score the largest are looked for, until there are enough: sorting all of
+// 256,000 scores takes longer than a step of the model.
+const DEPTHS = [2, 8, 32, Infinity];
+const MAX_NOISE = 16.64; // of the largest of 2^23 uniform numbers, rounded up
+
+/**
+ * Whether the program's own choice, by temperature alone, is not enough.
+ * @param {Sampling} sampling
+ */
+export function readsLogits(sampling) {
+  const { top_p, top_k, min_p, presence_penalty, frequency_penalty } = sampling;
+  const filters = top_p < 1 || top_k > 0 || min_p > 0;
+  return (
+    (filters && sampling.temperature > 0) ||
+    presence_penalty !== 0 ||
+    frequency_penalty !== 0 ||
+    sampling.repetition_penalty !== 1 ||
+    Object.keys(sampling.logit_bias).length > 0 ||
+    sampling.top_logprobs !== null
+  );
+}
+
+/** Chooses token after token of one text. */
+export class Sampler {
+  /**
+   * Begin behind a prompt.
+   * @param {Sampling} sampling
+   * @param {number[]} prompt
+   * @param {number} vocabSize
+   */
+  constructor(sampling, prompt, vocabSize) {
+    const wrong = Object.keys(sampling.logit_bias).find((token) => Number(token) >= vocabSize);
+    if (wrong !== undefined) {
+      throw new ConfigError(`logit_bias: got token ${wrong}, expected 0 to ${vocabSize - 1}.`);
+    }
+    this.sampling = sampling;
+    this.seen = new Set(prompt);
+    /** @type {Map<number, number>} how often each token was chosen */
+    this.counts = new Map();
+    this.numGenerated = 0;
+  }
+
+  /**
+   * The next token after a row of logits.
+   * @param {Float32Array} logits [vocab_size]
+   * @returns {Choice}
+   */
+  choose(logits) {
+    const scores = this.score(logits);
+    const token_id = draw(scores, keep(scores, this.sampling), this.sampling, this.numGenerated);
+    this.seen.add(token_id);
+    this.counts.set(token_id, (this.counts.get(token_id) ?? 0) + 1);
+    this.numGenerated += 1;
+    const { top_logprobs } = this.sampling;
+    return top_logprobs === null
+      ? { token_id }
+      : { token_id, ...logprobs(logits, token_id, top_logprobs) };
+  }
+
+  /**
+   * Logits with penalties and bias, divided by the temperature unless that is 0.
+   * @param {Float32Array} logits [vocab_size]
+   * @returns {Float64Array} [vocab_size]
+   */
+  score(logits) {
+    const { repetition_penalty, frequency_penalty, presence_penalty } = this.sampling;
+    const scores = Float64Array.from(logits);
+    if (repetition_penalty !== 1) {
+      for (const token of this.seen) {
+        if (scores[token] > 0) scores[token] /= repetition_penalty;
+        else scores[token] *= repetition_penalty;
+      }
+    }
+    for (const [token, count] of this.counts) {
+      scores[token] -= count * frequency_penalty + presence_penalty;
+    }
+    for (const [token, bias] of Object.entries(this.sampling.logit_bias)) {
+      scores[Number(token)] += bias;
+    }
+    const { temperature } = this.sampling;
+    if (temperature > 0) for (let i = 0; i < scores.length; i++) scores[i] /= temperature;
+    return scores;
+  }
+}
+
+/**
+ * The tokens that top_k, top_p and min_p leave; null if they leave all.
+ * @param {Float64Array} scores
+ * @param {Sampling} sampling
+ * @returns {number[] | null}
+ */
+export function keep(scores, { top_k, top_p, min_p }) {
+  const best = scores[argmax(scores)];
+  /** @type {number[] | null} */
+  let tokens = null;
+  if (top_k > 0 && top_k < scores.length) {
+    tokens = largest(scores, best, (found) => found.length >= top_k).slice(0, top_k);
+  }
+  if (top_p < 1) tokens = nucleus(scores, best, tokens, top_p);
+  if (min_p > 0) {
+    const floor = best + Math.log(min_p);
+    tokens = (tokens ?? Array.from(scores.keys())).filter((token) => scores[token] >= floor);
+  }
+  return tokens;
+}
+
+/**
+ * The likeliest of `tokens`, of all if null, until their share of the mass is topP.
+ * @param {Float64Array} scores
+ * @param {number} best
+ * @param {number[] | null} tokens
+ * @param {number} topP
+ * @returns {number[]}
+ */
+function nucleus(scores, best, tokens, topP) {
+  const total = (/** @type {Iterable<number>} */ ids) => {
+    let sum = 0;
+    for (const id of ids) sum += Math.exp(scores[id] - best);
+    return sum;
+  };
+  const wanted = topP * total(tokens ?? scores.keys());
+  const sorted = tokens ?? largest(scores, best, (found) => total(found) >= wanted);
+  let mass = 0;
+  let count = 0;
+  while (count < sorted.length) {
+    mass += Math.exp(scores[sorted[count++]] - best);
+    if (mass >= wanted) break;
+  }
+  return sorted.slice(0, count);
+}
+
+/**
+ * At least as many of the highest scores as are enough, in order; lower tokens first.
+ * @param {Float64Array | Float32Array} scores
+ * @param {number} best
+ * @param {(tokens: number[]) => boolean} isEnough
+ * @returns {number[]}
+ */
+function largest(scores, best, isEnough) {
+  /** @type {number[]} */
+  let tokens = [];
+  for (const depth of DEPTHS) {
+    tokens = [];
+    for (let i = 0; i < scores.length; i++) if (scores[i] >= best - depth) tokens.push(i);
+    if (isEnough(tokens)) break;
+  }
+  return tokens.sort((a, b) => scores[b] - scores[a]); // stable: equal ones stay in order
+}
+
+/**
+ * The token whose score plus noise is highest; without a temperature, whose score is.
+ * @param {Float64Array} scores
+ * @param {number[] | null} tokens
+ * @param {Sampling} sampling
+ * @param {number} numGenerated
+ * @returns {number}
+ */
+export function draw(scores, tokens, { temperature, seed }, numGenerated) {
+  let winner = argmax(scores);
+  if (temperature === 0) return winner;
+  const noise = gumbel(seed, numGenerated);
+  let bound = scores[winner] + noise(winner);
+  for (const token of tokens ?? scores.keys()) {
+    if (scores[token] + MAX_NOISE < bound) continue;
+    const noisy = scores[token] + noise(token);
+    if (noisy > bound || (noisy === bound && token < winner)) {
+      bound = noisy;
+      winner = token;
+    }
+  }
+  return winner;
+}
+
+/**
+ * Log of the model's own probability of a token, and of the `count` likeliest tokens.
+ * @param {Float32Array} logits
+ * @param {number} token
+ * @param {number} count
+ * @returns {{logprob: number, top_logprobs: [number, number][]}}
+ */
+export function logprobs(logits, token, count) {
+  const best = logits[argmax(logits)];
+  let sum = 0;
+  for (let i = 0; i < logits.length; i++) sum += Math.exp(logits[i] - best);
+  const total = best + Math.log(sum);
+  const top = largest(logits, best, (found) => found.length >= count).slice(0, count);
+  return { logprob: logits[token] - total, top_logprobs: top.map((t) => [t, logits[t] - total]) };
+}
+
+/** @param {Float64Array | Float32Array} values */
+function argmax(values) {
+  let winner = 0;
+  for (let i = 1; i < values.length; i++) if (values[i] > values[winner]) winner = i;
+  return winner;
+}
+
+/**
+ * A 32-bit hash: as in shaders/gumbel.wgsl.jinja.
+ * @param {number} value
+ */
+export function mix(value) {
+  let h = Math.imul(value ^ (value >>> 16), 0x7feb352d);
+  h = Math.imul(h ^ (h >>> 15), 0x846ca68b);
+  return (h ^ (h >>> 16)) >>> 0;
+}
+
+/**
+ * The noise of tokens: -log(-log(u)), u of a hash in (0, 1).
+ * @param {number} seed
+ * @param {number} numGenerated
+ * @returns {(token: number) => number}
+ */
+export function gumbel(seed, numGenerated) {
+  const start = mix(mix(seed) + numGenerated);
+  return (token) => -Math.log(-Math.log(((mix(start + token) >>> 9) + 0.5) * 2 ** -23));
+}
