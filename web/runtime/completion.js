@@ -5,8 +5,7 @@
 /** @import { Model } from "./load.js" */
 /** @import { CheckedRequest } from "./request.js" */
 
-import { renderChat } from "./chat.js";
-import { UnsupportedError } from "./errors.js";
+import { readPrompt } from "./prompt.js";
 import { StopText } from "./stop.js";
 import { StreamDecoder } from "./tokenizer.js";
 
@@ -17,19 +16,15 @@ import { StreamDecoder } from "./tokenizer.js";
  * @param {AbortSignal} signal
  * @returns {AsyncGenerator<CompletionEvent, void, void>}
  */
-export async function* complete({ manifest, tokenizer, session }, request, signal) {
-  if (!manifest.chat) {
-    throw new UnsupportedError(
-      `model '${manifest.id}' has no chat template: it continues text and does not chat. ` +
-        `Build it from an instruction-tuned checkpoint, or with --chat-template.`,
-    );
-  }
-  const prompt = renderChat(manifest.chat, request.messages, tokenizer);
+export async function* complete(model, request, signal) {
+  const { manifest, tokenizer, session } = model;
+  const { tokens: prompt, pixels } = await readPrompt(model, request);
   const decoder = new StreamDecoder(tokenizer);
   const matcher = new StopText(request.stop);
   const enough = new AbortController(); // a stop string was found
   signal.addEventListener("abort", () => enough.abort(), { once: true });
   const tokens = session.generate(prompt, {
+    pixels,
     maxTokens: request.max_tokens ?? undefined,
     temperature: request.temperature ?? manifest.generation.temperature ?? 1,
     seed: request.seed ?? crypto.getRandomValues(new Uint32Array(1))[0],

@@ -7,8 +7,10 @@
 
 /** @import { FinishReason } from "./types.d.ts" */
 /** @import { Runner } from "./runner.js" */
+/** @import { Pixels } from "./vision.js" */
 
 import { ConfigError } from "./errors.js";
+import { checkPrefix, encodeImage, samePixels } from "./vision.js";
 
 const MAX_IN_FLIGHT = 4; // decode steps submitted before the first is read back
 const SLOW_STEP_MS = 50; // from here on a read-back costs nothing, and Stop should not wait for 4
@@ -18,6 +20,7 @@ const SLOW_STEP_MS = 50; // from here on a read-back costs nothing, and Stop sho
  * @property {number} [maxTokens] at most as many as the context has room for
  * @property {number} [temperature] 0 takes the best token
  * @property {number} [seed] u32
+ * @property {Pixels | null} [pixels] the image of a model that sees
  * @property {Iterable<number>} [stopTokenIds] end the text and are not part of it
  * @property {AbortSignal} [signal] ends the text early, with finish_reason "abort"
  */
@@ -40,6 +43,8 @@ export class Session {
     this.contextWindowSize = runner.symbols.context_window_size;
     /** @type {number[]} the tokens whose keys and values are in the caches */
     this.cached = [];
+    /** @type {Pixels | null} the image whose features are on the GPU */
+    this.encoded = null;
   }
 
   /** Forget the conversation. */
@@ -86,6 +91,22 @@ export class Session {
   }
 
   /**
+   * For a model that sees: encode the image, if it is another, and set the prefix.
+   * @param {Pixels | null} pixels
+   * @param {number} prefixLength the first so many tokens see each other
+   */
+  begin(pixels, prefixLength) {
+    const { program } = this.runner;
+    if (!program.image) return;
+    checkPrefix(program, prefixLength);
+    if (pixels && !samePixels(pixels, this.encoded)) {
+      encodeImage(this.runner, program.image, pixels);
+      this.encoded = pixels;
+    }
+    this.runner.writeState({ prefix_length: prefixLength });
+  }
+
+  /**
    * Generate tokens after a prompt.
    * @param {number[]} tokenIds
    * @param {GenerateOptions} [options]
@@ -96,8 +117,12 @@ export class Session {
     const stops = new Set(options.stopTokenIds ?? []);
     const started = performance.now();
     this.checkLength(tokenIds);
-    // The last token is always run: the next one is sampled from its output.
-    const cached_tokens = commonPrefix(this.cached, tokenIds.slice(0, -1));
+    this.begin(options.pixels ?? null, tokenIds.length);
+    // The last token is always run: the next one is sampled from its output. Tokens of a prompt that
+    // see each other are never reused for another prompt.
+    const cached_tokens = this.runner.program.image
+      ? 0
+      : commonPrefix(this.cached, tokenIds.slice(0, -1));
     this.cached.length = cached_tokens;
     let chunk = { position: 0, num_tokens: 0 };
     for await (chunk of this.prefill(tokenIds, cached_tokens)) if (signal?.aborted) break;
@@ -144,10 +169,13 @@ export class Session {
   /**
    * The logits after every token; starts a new conversation. For tests: the result is large.
    * @param {number[]} tokenIds
+   * @param {{pixels?: Pixels | null, prefixLength?: number}} [options] of a model that sees: the image,
+   *   and how many of the first tokens see each other
    * @returns {Promise<Float32Array>} [tokens, vocab_size]
    */
-  async logits(tokenIds) {
+  async logits(tokenIds, { pixels = null, prefixLength = 0 } = {}) {
     this.checkLength(tokenIds);
+    this.begin(pixels, prefixLength);
     this.reset();
     const { vocab_size: width, logits_chunk_size: most } = this.runner.program;
     const logits = new Float32Array(tokenIds.length * width);

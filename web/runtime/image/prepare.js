@@ -3,8 +3,33 @@
  * webgemma/image/prepare.py.
  */
 
+/** @import { ImageSource, ProgramImage } from "../types.d.ts" */
+
+import { openImage, readStrips } from "./decode.js";
+import { Resizer } from "./resize.js";
+
 /**
- * (p / 255 - mean) / std of every channel.
+ * Decode, resize and normalize an image as a program wants it.
+ * @param {GPUDevice} device reads the pixels
+ * @param {ImageSource} source
+ * @param {ProgramImage} image
+ * @returns {Promise<Float32Array<ArrayBuffer>>} [3, size, size]: (p / 255 - mean) / std of every channel
+ */
+export async function prepareImage(device, source, { size, mean, std }) {
+  const bitmap = await openImage(source);
+  try {
+    const resizer = new Resizer(bitmap, { width: size, height: size });
+    for await (const { pixels, rowNbytes } of readStrips(device, bitmap)) {
+      resizer.push(pixels, rowNbytes);
+    }
+    return normalize(resizer.finish(), mean, std);
+  } finally {
+    bitmap.close();
+  }
+}
+
+/**
+ * (p / 255 - mean) / std by channel.
  * @param {Uint8Array} pixels [height, width, 3]
  * @param {number[]} mean [3]
  * @param {number[]} std [3]
