@@ -29,7 +29,7 @@ LOGITS_CHUNK = 5
 RING = 16
 FACTORS = [1.0, 0.25]
 BIAS = np.random.default_rng(7).integers(0, V, V, dtype=np.uint32)
-SLICE = 450  # rows of `bias` in the first shard
+SLICES = (450, V - 450)  # rows of `bias` in each shard
 ODD = bytes([1, 2, 3, 4, 7])  # a record whose length is not a multiple of 4
 
 CHAT = {
@@ -155,7 +155,7 @@ def _step(kernel: str, *buffers: str, dispatch: int | str = 1) -> dict[str, Any]
     }
 
 
-def program() -> dict[str, Any]:
+def program(slices: Sequence[int] = SLICES) -> dict[str, Any]:
     """The program.json."""
     read, write = "read-only-storage", "storage"
     head = {"state": write, "bias": read, "cache": write, "generated": write}
@@ -188,8 +188,10 @@ def program() -> dict[str, Any]:
             "generated": {"kind": "output", "nbytes": 4 * RING},
         },
         "records": {
-            "bias#0": {"buffer": "bias", "offset": 0},
-            "bias#1": {"buffer": "bias", "offset": 4 * SLICE},
+            **{
+                f"bias#{i}": {"buffer": "bias", "offset": 4 * sum(slices[:i])}
+                for i in range(len(slices))
+            },
             "odd": {"buffer": "odd", "offset": 0},
         },
         "kernels": {
@@ -218,21 +220,25 @@ def program() -> dict[str, Any]:
     }
 
 
-def write_site(out: Path) -> Path:
-    """Write the site; return the folder of its model."""
-    first = struct.pack(f"<{SLICE}I", *BIAS[:SLICE]) + ODD
-    second = struct.pack(f"<{V - SLICE}I", *BIAS[SLICE:])
-    shards = [[("bias#0", 4 * SLICE), ("odd", len(ODD))], [("bias#1", len(second))]]
-    with SiteWriter(out) as site:
+def write_site(out: Path, slices: Sequence[int] = SLICES, **options: Any) -> Path:
+    """Write the site, a shard for each slice of `bias`; return the folder of its model."""
+    starts = [sum(slices[:i]) for i in range(len(slices))]
+    shards = [
+        [(f"bias#{i}", struct.pack(f"<{rows}I", *BIAS[start : start + rows]))]
+        for i, (start, rows) in enumerate(zip(starts, slices, strict=True))
+    ]
+    shards[0].append(("odd", ODD))
+    with SiteWriter(out, **options) as site:
         model = site.model("tiny", name="Tiny")
         records = []
-        for i, (data, contents) in enumerate(zip((first, second), shards, strict=True)):
-            model.add_bytes(f"weights/params_shard_{i}.bin", data)
-            records.append(_shard(f"params_shard_{i}.bin", contents))
+        for i, contents in enumerate(shards):
+            file = f"params_shard_{i}.bin"
+            model.add_bytes(f"weights/{file}", b"".join(data for _, data in contents))
+            records.append(_shard(file, [(name, len(data)) for name, data in contents]))
         model.add_json("weights/ndarray-cache.json", {"metadata": {}, "records": records})
         folder = f"weights-{model.digest('weights')}"
         model.rename_folder("weights", folder)
-        model.add_json("program.json", program())
+        model.add_json("program.json", program(slices))
         for file, text in SHADERS.items():
             model.add_bytes(file, text.encode())
         source = TokenizerSource(sentencepiece=(FIXTURES / "tokenizer.model").read_bytes())
@@ -247,8 +253,8 @@ def write_site(out: Path) -> Path:
                 "storage": {},
                 "weights": {
                     "path": f"{folder}/",
-                    "nbytes": len(first) + len(second),
-                    "num_shards": 2,
+                    "nbytes": sum(len(data) for shard in shards for _, data in shard),
+                    "num_shards": len(shards),
                 },
                 "vocab_size": V,
                 "context": {"default": CONTEXT, "max": CONTEXT},

@@ -178,8 +178,9 @@ async function request(url, path, init) {
   }
   const { status, statusText, headers } = response;
   if (status !== 200) {
-    // 206 too: no range was asked for.
-    const kind = BUSY.includes(status) ? "passing" : response.ok ? "wrong" : "final";
+    // No range was asked for: 206 and 416 answer somebody else's question.
+    const isOdd = response.ok || status === 416;
+    const kind = BUSY.includes(status) ? "passing" : isOdd ? "wrong" : "final";
     const message =
       `${path}: the server answered ${status} ${statusText}`.trimEnd() +
       `, expected 200. Upload the whole site folder again.`;

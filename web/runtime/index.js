@@ -13,3 +13,4 @@ export {
 } from "./errors.js";
 export { fetchManifest } from "./files.js";
 export { estimateMemory } from "./plan.js";
+export { deleteStoredModel, importModel, persistStorage, storageReport } from "./storage.js";

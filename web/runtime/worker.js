@@ -10,6 +10,10 @@
 import { complete } from "./completion.js";
 import { ConfigError, errorToData } from "./errors.js";
 import { loadModel } from "./load.js";
+import { folderUrl } from "./plan.js";
+import { importFiles } from "./store/import.js";
+import { openStore } from "./store/store.js";
+import { pixelsOf } from "./vision.js";
 
 /** @typedef {{event: (event: object) => void, signal: AbortSignal}} Call */
 
@@ -35,12 +39,18 @@ const methods = {
     return model.info;
   },
 
+  async import({ url, files }, { event }) {
+    return importFiles(await openStore(), folderUrl(url), files, event);
+  },
+
   async create({ request }, { event, signal }) {
     for await (const piece of complete(loaded(), request, signal)) event(piece);
   },
 
-  async generate({ tokenIds, options }, { event, signal }) {
-    const tokens = loaded().session.generate(tokenIds, { ...options, signal });
+  async generate({ tokenIds, options: { image, ...options } }, { event, signal }) {
+    const { runner, session } = loaded();
+    const pixels = image ? await pixelsOf(runner, image) : null;
+    const tokens = session.generate(tokenIds, { ...options, pixels, signal });
     let step = await tokens.next();
     while (!step.done) {
       event({ token_id: step.value });
@@ -49,8 +59,10 @@ const methods = {
     return step.value;
   },
 
-  async logits({ tokenIds }) {
-    return loaded().session.logits(tokenIds);
+  async logits({ tokenIds, options: { image, prefixLength } }) {
+    const { runner, session } = loaded();
+    const pixels = image ? await pixelsOf(runner, image) : null;
+    return session.logits(tokenIds, { pixels, prefixLength });
   },
 
   async encode({ text }) {
