@@ -8,7 +8,7 @@
 
 /**
  * @import { ChatChunk, ChatCompletion, ChatRequest, CompletionEvent, FinishReason } from "./types.d.ts"
- * @import { LoadOptions, ModelInfo, Usage } from "./types.d.ts"
+ * @import { ImageSource, LoadOptions, ModelInfo, Usage } from "./types.d.ts"
  * @import { CheckedRequest } from "./request.js"
  * @import { Generation } from "./session.js"
  */
@@ -16,7 +16,7 @@
 import { WorkerLink } from "./link.js";
 import { checkRequest } from "./request.js";
 
-/** @typedef {{maxTokens?: number, temperature?: number, seed?: number, stopTokenIds?: number[]}} TokenOptions */
+/** @typedef {{maxTokens?: number, temperature?: number, seed?: number, stopTokenIds?: number[], image?: ImageSource}} TokenOptions */
 
 /** A loaded model. Owns a worker and GPU memory: call `unload()`. */
 export class Engine {
@@ -141,10 +141,12 @@ export class Engine {
   /**
    * The logits after every token, for tests and evaluation; starts a new conversation.
    * @param {number[]} tokenIds
+   * @param {{image?: ImageSource, prefixLength?: number}} [options] of a model that sees: what the image
+   *   tokens stand for, and how many of the first tokens see each other
    * @returns {Promise<Float32Array>} [tokens, vocab_size]
    */
-  logits(tokenIds) {
-    return this.link.call("logits", { tokenIds }).result;
+  logits(tokenIds, options = {}) {
+    return this.link.call("logits", { tokenIds, options }).result;
   }
 
   /**

@@ -148,5 +148,6 @@ function describe(manifest, runner, adapter) {
     adapter,
     generation: manifest.generation,
     has_chat: Boolean(manifest.chat),
+    has_vision: Boolean(runner.program.image),
   };
 }

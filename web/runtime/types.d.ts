@@ -217,6 +217,8 @@ export interface ModelInfo {
   store: { kind: "opfs" | "cache" | "memory"; refusal: string | null };
   generation: Manifest["generation"];
   has_chat: boolean;
+  /** Whether a message may have a picture in it. */
+  has_vision: boolean;
 }
 
 export interface Message {
