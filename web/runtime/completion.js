@@ -26,14 +26,16 @@ export async function* complete(model, request, signal) {
   const tokens = session.generate(prompt, {
     pixels,
     maxTokens: request.max_tokens ?? undefined,
-    temperature: request.temperature ?? manifest.generation.temperature ?? 1,
-    seed: request.seed ?? crypto.getRandomValues(new Uint32Array(1))[0],
+    sampling: {
+      temperature: request.temperature ?? manifest.generation.temperature ?? 1,
+      seed: request.seed ?? crypto.getRandomValues(new Uint32Array(1))[0],
+    },
     stopTokenIds: manifest.generation.stop_token_ids,
     signal: signal.aborted ? signal : enough.signal,
   });
   let step = await tokens.next();
   while (!step.done) {
-    const text = matcher.push(decoder.push(step.value));
+    const text = matcher.push(decoder.push(step.value.token_id));
     if (matcher.found) enough.abort();
     if (text) yield { text };
     step = await tokens.next();

@@ -10,13 +10,14 @@
  * @import { ChatChunk, ChatCompletion, ChatRequest, CompletionEvent, FinishReason } from "./types.d.ts"
  * @import { ImageSource, LoadOptions, ModelInfo, Usage } from "./types.d.ts"
  * @import { CheckedRequest } from "./request.js"
+ * @import { Sampling } from "./sampling.js"
  * @import { Generation } from "./session.js"
  */
 
 import { WorkerLink } from "./link.js";
 import { checkRequest } from "./request.js";
 
-/** @typedef {{maxTokens?: number, temperature?: number, seed?: number, stopTokenIds?: number[], image?: ImageSource}} TokenOptions */
+/** @typedef {Partial<Sampling> & {maxTokens?: number, stopTokenIds?: number[], image?: ImageSource}} TokenOptions */
 
 /** A loaded model. Owns a worker and GPU memory: call `unload()`. */
 export class Engine {

@@ -7,7 +7,7 @@
 /** @import { Manifest } from "./types.d.ts" */
 /** @import { Sampling } from "./sampling.js" */
 
-import { ConfigError } from "./errors.js";
+import { wrong } from "./refusal.js";
 
 /**
  * What a request asks for, with everything filled in.
@@ -175,14 +175,4 @@ function checkLogitBias(bias) {
     checkNumber({ [name]: value }, name, -MAX_BIAS, MAX_BIAS, 0);
   }
   return /** @type {Record<string, number>} */ (bias);
-}
-
-/**
- * The error of a value that is out of range.
- * @param {string} name
- * @param {unknown} value
- * @param {string} expected
- */
-export function wrong(name, value, expected) {
-  return new ConfigError(`request: '${name}': got ${JSON.stringify(value)}, expected ${expected}.`);
 }

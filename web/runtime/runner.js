@@ -7,7 +7,13 @@
 
 /** @import { BindingRange, Phase, Program, ProgramBuffer, Size, Step, Variant } from "./types.d.ts" */
 
-import { ConfigError, DeviceLostError, GpuError, ProgramError } from "./errors.js";
+import {
+  ConfigError,
+  DeviceLostError,
+  GpuError,
+  ProgramError,
+  UnsupportedError,
+} from "./errors.js";
 import { evaluate, parse } from "./expr.js";
 import { allocatedNbytes } from "./memory.js";
 import { createPipelines } from "./pipelines.js";
@@ -320,6 +326,20 @@ export class Runner {
   async readGenerated(index) {
     const slot = index % this.program.generated_ring_size;
     return new Uint32Array(await this.read("generated", 4 * slot, 4))[0];
+  }
+
+  /**
+   * The logits that the last token was chosen by.
+   * @returns {Promise<Float32Array>} [vocab_size]
+   */
+  async readNextLogits() {
+    if (!this.buffers.has("next_logits")) {
+      throw new UnsupportedError(
+        "program.json: there is no buffer 'next_logits', so tokens can be chosen by " +
+          "temperature and seed only. Build the site again for the other options.",
+      );
+    }
+    return new Float32Array(await this.read("next_logits", 0, 4 * this.program.vocab_size));
   }
 
   /**

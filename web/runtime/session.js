@@ -7,19 +7,18 @@
 
 /** @import { FinishReason } from "./types.d.ts" */
 /** @import { Runner } from "./runner.js" */
+/** @import { Choice, Sampling } from "./sampling.js" */
 /** @import { Pixels } from "./vision.js" */
 
 import { ConfigError } from "./errors.js";
+import { GREEDY } from "./sampling.js";
+import { makeSteps } from "./steps.js";
 import { checkPrefix, encodeImage, samePixels } from "./vision.js";
-
-const MAX_IN_FLIGHT = 4; // decode steps submitted before the first is read back
-const SLOW_STEP_MS = 50; // from here on a read-back costs nothing, and Stop should not wait for 4
 
 /**
  * @typedef {object} GenerateOptions
  * @property {number} [maxTokens] at most as many as the context has room for
- * @property {number} [temperature] 0 takes the best token
- * @property {number} [seed] u32
+ * @property {Partial<Sampling>} [sampling] greedy where it is left out
  * @property {Pixels | null} [pixels] the image of a model that sees
  * @property {Iterable<number>} [stopTokenIds] end the text and are not part of it
  * @property {AbortSignal} [signal] ends the text early, with finish_reason "abort"
@@ -43,6 +42,8 @@ export class Session {
     this.contextWindowSize = runner.symbols.context_window_size;
     /** @type {number[]} the tokens whose keys and values are in the caches */
     this.cached = [];
+    /** @type {number[] | null} the prompt among them, if it was one */
+    this.prompt = null;
     /** @type {Pixels | null} the image whose features are on the GPU */
     this.encoded = null;
   }
@@ -50,6 +51,7 @@ export class Session {
   /** Forget the conversation. */
   reset() {
     this.cached = [];
+    this.prompt = null;
   }
 
   /**
@@ -91,6 +93,32 @@ export class Session {
   }
 
   /**
+   * Whether the features of an image are on the GPU; of none, always.
+   * @param {Pixels | null} pixels
+   */
+  hasEncoded(pixels) {
+    return pixels === null || samePixels(pixels, this.encoded);
+  }
+
+  /**
+   * How many leading tokens of a prompt need not be run again; never its last one, from whose
+   * output the next token comes.
+   *
+   * Where the tokens of a prompt see each other, only the same prompt is of use, about the same
+   * image.
+   * @param {number[]} tokens
+   * @param {Pixels | null} pixels
+   * @returns {number}
+   */
+  reusable(tokens, pixels) {
+    const most = tokens.length - 1;
+    if (!this.runner.program.image) return Math.min(most, commonPrefix(this.cached, tokens));
+    const { prompt } = this;
+    const isSame = prompt?.length === tokens.length && commonPrefix(prompt, tokens) > most;
+    return isSame && this.hasEncoded(pixels) ? most : 0;
+  }
+
+  /**
    * For a model that sees: encode the image, if it is another, and set the prefix.
    * @param {Pixels | null} pixels
    * @param {number} prefixLength the first so many tokens see each other
@@ -99,7 +127,7 @@ export class Session {
     const { program } = this.runner;
     if (!program.image) return;
     checkPrefix(program, prefixLength);
-    if (pixels && !samePixels(pixels, this.encoded)) {
+    if (pixels && !this.hasEncoded(pixels)) {
       encodeImage(this.runner, program.image, pixels);
       this.encoded = pixels;
     }
@@ -110,60 +138,48 @@ export class Session {
    * Generate tokens after a prompt.
    * @param {number[]} tokenIds
    * @param {GenerateOptions} [options]
-   * @returns {AsyncGenerator<number, Generation, void>}
+   * @returns {AsyncGenerator<Choice, Generation, void>}
    */
   async *generate(tokenIds, options = {}) {
     const { signal } = options;
     const stops = new Set(options.stopTokenIds ?? []);
     const started = performance.now();
     this.checkLength(tokenIds);
-    this.begin(options.pixels ?? null, tokenIds.length);
-    // The last token is always run: the next one is sampled from its output. Tokens of a prompt that
-    // see each other are never reused for another prompt.
-    const cached_tokens = this.runner.program.image
-      ? 0
-      : commonPrefix(this.cached, tokenIds.slice(0, -1));
+    const { pixels = null, maxTokens = Infinity, sampling } = options;
+    const cached_tokens = this.reusable(tokenIds, pixels);
+    this.begin(pixels, tokenIds.length);
     this.cached.length = cached_tokens;
     let chunk = { position: 0, num_tokens: 0 };
     for await (chunk of this.prefill(tokenIds, cached_tokens)) if (signal?.aborted) break;
-    const steps = this.startSampling(chunk, tokenIds.length, options);
+    this.prompt = tokenIds;
+    const room = this.contextWindowSize - tokenIds.length + 1; // the last token needs no place
+    const limit = Math.min(maxTokens, room);
+    const steps = makeSteps(this.runner, chunk, tokenIds, { ...GREEDY, ...sampling }, limit);
     let first = performance.now();
     let num_tokens = 0;
+    let previous = -1; // the last token that was given out
     /** @type {FinishReason} */
     let finish_reason = "length";
     while (num_tokens < steps.limit) {
-      const token = signal?.aborted ? undefined : await steps.next();
+      const choice = signal?.aborted ? undefined : await steps.next();
       if (num_tokens === 0) first = performance.now();
-      if (token === undefined || signal?.aborted) {
+      if (choice === undefined || signal?.aborted) {
         finish_reason = "abort";
         break;
       }
       // A token enters the caches with the step after it.
-      if (num_tokens > 0) this.cached.push(steps.previous);
-      if (stops.has(token)) {
+      if (num_tokens > 0) this.cached.push(previous);
+      if (stops.has(choice.token_id)) {
         finish_reason = "stop";
         break;
       }
-      steps.previous = token;
+      previous = choice.token_id;
       num_tokens += 1;
-      yield token;
+      yield choice;
     }
     const prefill_duration_ms = first - started;
     const decode_duration_ms = performance.now() - first;
     return { finish_reason, cached_tokens, num_tokens, prefill_duration_ms, decode_duration_ms };
-  }
-
-  /**
-   * Set up the sampler behind a prefilled prompt.
-   * @param {{position: number, num_tokens: number}} chunk the last one
-   * @param {number} promptLength
-   * @param {GenerateOptions} options
-   * @returns {Steps}
-   */
-  startSampling(chunk, promptLength, { maxTokens = Infinity, temperature = 0, seed = 0 }) {
-    const room = this.contextWindowSize - promptLength + 1; // the last token needs no place
-    this.runner.writeState({ temperature, seed, num_generated: 0 });
-    return new Steps(this.runner, chunk, Math.min(maxTokens, room));
   }
 
   /**
@@ -188,49 +204,6 @@ export class Session {
       }
     }
     return logits;
-  }
-}
-
-/** The steps of one generation: submitted ahead, read back in order. */
-class Steps {
-  /**
-   * @param {Runner} runner
-   * @param {{num_tokens: number, position: number}} sampled the last prefill
-   * @param {number} limit at most so many steps
-   */
-  constructor(runner, sampled, limit) {
-    this.runner = runner;
-    this.sampled = sampled;
-    this.position = sampled.position + sampled.num_tokens; // of the next decode step
-    this.limit = limit;
-    this.submitted = 0;
-    /** @type {Promise<number>[]} */
-    this.reads = [];
-    this.inFlight = 1;
-    this.lastTime = 0;
-    this.previous = -1; // the last token that was given out
-  }
-
-  /**
-   * Submit what may be in flight, and wait for the oldest token.
-   * @returns {Promise<number>}
-   */
-  async next() {
-    while (this.reads.length < this.inFlight && this.submitted < this.limit) this.submit();
-    const token = await /** @type {Promise<number>} */ (this.reads.shift());
-    const now = performance.now();
-    this.inFlight = this.lastTime && now - this.lastTime < SLOW_STEP_MS ? MAX_IN_FLIGHT : 2;
-    this.lastTime = now;
-    return token;
-  }
-
-  submit() {
-    // `sample` takes the last row of the prefill, `decode` goes on from the token before.
-    if (this.submitted === 0) this.runner.run("sample", this.sampled);
-    else this.runner.run("decode", { num_tokens: 1, position: this.position++ });
-    const read = this.runner.readGenerated(this.submitted++);
-    read.catch(() => {}); // whoever waits for it gets the error
-    this.reads.push(read);
   }
 }
 

@@ -92,7 +92,12 @@ export interface Manifest {
   generation: {
     bos_token_id?: number;
     stop_token_ids: number[];
+    /** The model's own values of the sampling options. */
     temperature?: number;
+    top_p?: number;
+    top_k?: number;
+    min_p?: number;
+    repetition_penalty?: number;
     prompts?: string[];
   };
   chat: ChatData | null;
@@ -172,8 +177,8 @@ export interface StoredModel {
   id: string;
   name: string;
   stored_nbytes: number;
-  /** As much as stored_nbytes where the model is complete. */
-  total_nbytes: number;
+  /** Whether it loads without a download. */
+  is_complete: boolean;
 }
 
 /** Bytes that a model takes at one context, in one variant. */

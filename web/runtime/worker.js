@@ -47,13 +47,15 @@ const methods = {
     for await (const piece of complete(loaded(), request, signal)) event(piece);
   },
 
-  async generate({ tokenIds, options: { image, ...options } }, { event, signal }) {
+  async generate({ tokenIds, options }, { event, signal }) {
     const { runner, session } = loaded();
+    const { image, maxTokens, stopTokenIds, ...sampling } = options;
     const pixels = image ? await pixelsOf(runner, image) : null;
-    const tokens = session.generate(tokenIds, { ...options, pixels, signal });
+    const settings = { maxTokens, stopTokenIds, sampling, pixels, signal };
+    const tokens = session.generate(tokenIds, settings);
     let step = await tokens.next();
     while (!step.done) {
-      event({ token_id: step.value });
+      event(step.value);
       step = await tokens.next();
     }
     return step.value;

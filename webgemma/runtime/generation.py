@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from webgemma.runtime.sampling import Choice
 from webgemma.tokenizer import StreamDecoder
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ class Generation:
     def __init__(
         self,
         prompt: Sequence[int],
-        steps: Iterator[list[int]],
+        steps: Iterator[list[Choice]],
         tokenizer: Tokenizer,
         stop_token_ids: Sequence[int],
         stop_text: StopText,
@@ -63,6 +64,8 @@ class Generation:
         self.prompt_tokens = len(prompt)
         self.tokens: list[int] = []
         """Ids generated, without the stop token."""
+        self.choices: list[Choice] = []
+        """The same, with logprobs if they were asked for."""
         self.text = ""
         self.finish_reason: str | None = None
         """ "stop" after a stop token or text, "length" when tokens or context ran out."""
@@ -102,13 +105,15 @@ class Generation:
             if rest:
                 yield rest
 
-    def _accept(self, produced: Sequence[int]) -> Iterator[str]:
+    def _accept(self, produced: Sequence[Choice]) -> Iterator[str]:
         """Take tokens until one of them, or their text, ends the answer."""
-        for token in produced:
+        for choice in produced:
+            token = choice.token_id
             if token in self._stop_token_ids:
                 self.finish_reason = "stop"
                 return
             self.tokens.append(token)
+            self.choices.append(choice)
             yield self._stop_text.push(self._decoder.push(token))
             if self._stop_text.found:
                 self.finish_reason = "stop"

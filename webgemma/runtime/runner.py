@@ -12,7 +12,7 @@ import numpy as np
 import wgpu
 from numpy.typing import NDArray
 
-from webgemma.errors import ConfigError, GpuError, ProgramError
+from webgemma.errors import ConfigError, GpuError, ProgramError, UnsupportedError
 from webgemma.program.expr import evaluate
 from webgemma.program.spec import STATE_WORDS, Buffer, Kernel, Program, Range, Size, Step, Variant
 
@@ -241,6 +241,20 @@ class Runner:
     def read_generated(self) -> NDArray[np.uint32]:
         """The ring of generated tokens, uint32 [generated_ring_size]; waits for the GPU."""
         return np.frombuffer(self.device.queue.read_buffer(self.buffers["generated"]), np.uint32)
+
+    def read_next_logits(self) -> NDArray[np.float32]:
+        """The logits that the last token was chosen by, float32 [vocab_size]; waits for the GPU.
+
+        Raises:
+            UnsupportedError: the program leaves none.
+        """
+        if "next_logits" not in self.buffers:
+            msg = (
+                "program.json: there is no buffer 'next_logits', so tokens can be chosen by "
+                "temperature and seed only. Build the site again for the other options."
+            )
+            raise UnsupportedError(msg)
+        return np.frombuffer(self.device.queue.read_buffer(self.buffers["next_logits"]), np.float32)
 
     def read_logits(self, num_rows: int) -> NDArray[np.float32]:
         """The rows that phase `logits` wrote, float32 [num_rows, vocab_size]."""

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import secrets
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,8 +20,11 @@ from webgemma.runtime.device import (
     request_device,
 )
 from webgemma.runtime.generation import Generation, StopText
+from webgemma.runtime.options import GenerateOptions, Options, check_options
 from webgemma.runtime.runner import Runner, choose_variant
+from webgemma.runtime.sampling import Choice
 from webgemma.runtime.shards import SiteModel, open_site_model
+from webgemma.runtime.steps import Chunk, make_steps
 from webgemma.runtime.vision import (
     Image,
     Pixels,
@@ -34,9 +36,6 @@ from webgemma.runtime.vision import (
 from webgemma.tokenizer import Tokenizer
 
 Prompt = str | Sequence[Mapping[str, str]]
-
-STEPS_PER_READ = 8  # decode steps submitted before the tokens are read back, at most
-SECONDS_PER_READ = 0.1  # text should appear at least this often
 
 
 class Session:
@@ -51,6 +50,8 @@ class Session:
         self.load_s = 0.0
         self.cached: list[int] = []
         """Tokens whose keys and values are in the caches."""
+        self.prompt: list[int] | None = None
+        """The prompt among them, if it was one."""
         self.encoded: Pixels | None = None
         """The image whose features are on the GPU."""
 
@@ -135,6 +136,10 @@ class Session:
             msg = f"prompt: got token {top}, expected 0 to {self.program.vocab_size - 1}."
             raise ConfigError(msg)
 
+    def has_encoded(self, pixels: Pixels | None) -> bool:
+        """Whether the features of an image are on the GPU; of none, always."""
+        return pixels is None or np.array_equal(pixels, np.asarray(self.encoded))
+
     def begin(self, pixels: Pixels | None, prefix_length: int) -> None:
         """For a model that sees: encode the image, if it is another, and set the prefix.
 
@@ -145,7 +150,8 @@ class Session:
         if image is None:
             return
         check_prefix(self.program, prefix_length)
-        if pixels is not None and not np.array_equal(pixels, np.asarray(self.encoded)):
+        if not self.has_encoded(pixels):
+            assert pixels is not None
             encode_image(self.runner, image, pixels)
             self.encoded = pixels
         self.runner.write_state({"prefix_length": prefix_length})
@@ -187,7 +193,7 @@ class Session:
         yield from self._iter_logits(token_ids, first)
 
     def _iter_logits(self, token_ids: Sequence[int], first: int) -> Iterator[NDArray[np.float32]]:
-        self.cached = []
+        self.cached, self.prompt = [], None
         most = self.program.logits_chunk_size
         for position, num_rows in self.prefill(token_ids, keep=0):
             for start in range(max(0, first - position), num_rows, most):
@@ -197,14 +203,7 @@ class Session:
                 yield self.runner.read_logits(rows)
 
     def generate(
-        self,
-        prompt: Prompt,
-        *,
-        image: Image | None = None,
-        max_tokens: int = 256,
-        temperature: float = 0.0,
-        seed: int | None = None,
-        stop: Sequence[str] = (),
+        self, prompt: Prompt, *, image: Image | None = None, **options: Unpack[GenerateOptions]
     ) -> Generation:
         """Answer a prompt; iterate over the result for pieces of text as they come.
 
@@ -212,73 +211,52 @@ class Session:
             prompt: Text, or chat messages {"role", "content"}.
             image: A file, or pixels uint8 [height, width, 3], for a model that sees. Without one
                 such a model is asked about the text alone.
-            max_tokens: Stop after so many tokens.
-            temperature: 0 takes the likeliest token; above, tokens are drawn.
-            seed: Makes drawing repeatable.
-            stop: Texts that end the answer; they are not part of it.
+            options: As in `GenerateOptions`; the model's own values where they are left out.
 
         Raises:
-            ConfigError: an argument is out of range, or the prompt does not fit the context.
+            ConfigError: an option is out of range, or the prompt does not fit the context.
+            UnsupportedError: there is no such option.
         """
-        if max_tokens < 1:
-            raise ConfigError(f"max_tokens: got {max_tokens}, expected at least 1.")
-        if not 0 <= temperature <= 100:
-            raise ConfigError(f"temperature: got {temperature}, expected 0 to 100.")
+        generation = self.model.manifest["generation"]
+        checked = check_options(options, generation)
         pixels = None if image is None else pixels_of(self.program, image)
         tokens = self.encode_prompt(prompt, has_image=image is not None)
         self.check_length(tokens)
         if self.program.image is not None:
             check_prefix(self.program, len(tokens))
-        seed = secrets.randbits(32) if seed is None else seed & 0xFFFFFFFF
-        state = {"temperature": temperature, "seed": seed, "num_generated": 0}
-        steps = self.token_steps(tokens, max_tokens, state, pixels)
-        stop_ids = self.model.manifest["generation"]["stop_token_ids"]
         return Generation(
-            tokens, steps, self.tokenizer, stop_ids, StopText(stop), {"load_s": self.load_s}
+            tokens,
+            self.token_steps(tokens, checked, pixels),
+            self.tokenizer,
+            generation["stop_token_ids"],
+            StopText(checked.stop),
+            {"load_s": self.load_s},
         )
 
     def token_steps(
-        self,
-        tokens: list[int],
-        max_tokens: int,
-        state: Mapping[str, int | float],
-        pixels: Pixels | None = None,
-    ) -> Iterator[list[int]]:
-        """Prefill, then decode; yields the new tokens of every read-back.
-
-        The tokens of a prompt that see each other are never reused for another prompt.
-        """
-        keep = common_prefix(self.cached, tokens[:-1]) if self.program.image is None else 0
+        self, tokens: list[int], options: Options, pixels: Pixels | None = None
+    ) -> Iterator[list[Choice]]:
+        """Prefill what is not in the caches, then decode; yields the tokens of every read-back."""
+        keep = self.reusable(tokens, pixels)
         self.begin(pixels, len(tokens))
-        self.runner.write_state(state)
-        rows = 0
-        for _, num_rows in self.prefill(tokens, keep=keep):
-            rows = num_rows
-        position = len(tokens) - rows
-        self.runner.run("sample", {"position": position, "num_tokens": rows})
-        position = len(tokens)
-        produced = self.read_tokens(0, 1)
-        yield produced
-        done, steps = 1, 1
-        most = min(max_tokens, self.context_window_size - len(tokens) + 1)
-        while done < most:
-            started = time.perf_counter()
-            steps = min(steps, most - done)
-            for _ in range(steps):
-                self.runner.run("decode", {"position": position, "num_tokens": 1})
-                position += 1
-            self.cached = [*self.cached, *produced[-1:]]
-            produced = self.read_tokens(done, steps)
-            self.cached += produced[:-1]
-            done += steps
-            yield produced
-            per_step = (time.perf_counter() - started) / steps
-            steps = max(1, min(STEPS_PER_READ, int(SECONDS_PER_READ / max(per_step, 1e-6))))
+        chunk = Chunk(0, 0)
+        for position, num_tokens in self.prefill(tokens, keep=keep):
+            chunk = Chunk(position, num_tokens)
+        self.prompt = tokens
+        room = self.context_window_size - len(tokens) + 1  # the last token needs no place
+        limit = room if options.max_tokens is None else min(options.max_tokens, room)
+        yield from make_steps(self.runner, chunk, self.cached, options.sampling, limit)
 
-    def read_tokens(self, first: int, count: int) -> list[int]:
-        """Generated tokens first..first + count - 1; waits for the GPU."""
-        ring = self.runner.read_generated()
-        return [int(ring[i % len(ring)]) for i in range(first, first + count)]
+    def reusable(self, tokens: Sequence[int], pixels: Pixels | None) -> int:
+        """How many leading tokens of a prompt need not be run again; never its last one.
+
+        Where the tokens of a prompt see each other, only the same prompt is of use, about the
+        same image.
+        """
+        if self.program.image is None:
+            return common_prefix(self.cached, tokens[:-1])
+        is_same = list(tokens) == self.prompt and self.has_encoded(pixels)
+        return len(tokens) - 1 if is_same else 0
 
 
 def common_prefix(a: Sequence[int], b: Sequence[int]) -> int:
