@@ -1,4 +1,4 @@
-"""A server that fails as networks, hosts and proxies do, for the files and as often as it is told."""
+"""A server that fails as networks, hosts and proxies do: which files and how often, it is told."""
 
 from __future__ import annotations
 

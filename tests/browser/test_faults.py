@@ -1,6 +1,6 @@
-"""Every way in which a download fails: the right text after a recovery, or an error that says which
-file and why; and what was stored is whole afterwards.
+"""However a download fails, it ends with the right text or an error that names the file and why.
 
+What was stored is whole afterwards: the next load gives the right text.
 In CI each fault strikes one shard, once and for good; WEBGEMMA_LONG=1 strikes the first, a middle
 and the last one. The table that is printed stands in docs/loading.md.
 """
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest

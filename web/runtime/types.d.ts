@@ -97,6 +97,8 @@ export interface Manifest {
     top_p?: number;
     top_k?: number;
     min_p?: number;
+    presence_penalty?: number;
+    frequency_penalty?: number;
     repetition_penalty?: number;
     prompts?: string[];
   };

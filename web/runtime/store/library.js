@@ -72,12 +72,13 @@ export async function listModels(store) {
   /** @type {Map<string, StoredModel>} */
   const models = new Map();
   for (const { url, manifest } of await readRecords(store, sizes)) {
-    const files = [...new Map(Object.values(manifest.files).map((f) => [f.sha256, f])).values()];
-    const stored = files.filter((file) => sizes.get(file.sha256) === file.nbytes);
-    const sum = (/** @type {typeof files} */ some) => some.reduce((n, f) => n + f.nbytes, 0);
-    const { id, name } = manifest;
-    const model = { url, id, name, stored_nbytes: sum(stored), total_nbytes: sum(files) };
-    if ((models.get(url)?.stored_nbytes ?? -1) < model.stored_nbytes) models.set(url, model);
+    if (models.has(url)) continue;
+    const { id, name, files } = manifest;
+    const wanted = new Map(Object.values(files).map((file) => [file.sha256, file.nbytes]));
+    const stored = [...wanted].filter(([hash, nbytes]) => sizes.get(hash) === nbytes);
+    const stored_nbytes = stored.reduce((sum, [, nbytes]) => sum + nbytes, 0);
+    const is_complete = sizes.has(await recordName("model", url));
+    models.set(url, { url, id, name, stored_nbytes, is_complete });
   }
   return [...models.values()];
 }

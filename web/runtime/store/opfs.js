@@ -63,7 +63,8 @@ async function writeSync(handle, bytes) {
   try {
     file.truncate(0);
     const written = file.write(bytes, { at: 0 });
-    if (written !== bytes.length) throw new Error(`wrote ${written} of ${bytes.length} bytes`);
+    if (written === bytes.length) return; // Chromium says what it has no room for by a wrong count
+    throw new DOMException(`no room for ${bytes.length} bytes`, "QuotaExceededError");
   } finally {
     file.close();
   }
