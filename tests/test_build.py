@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from webgemma import build_site
-from webgemma.build import slug
+from webgemma.build import generation, slug
 from webgemma.errors import ConfigError, FormatError
 from webgemma.runtime.shards import open_site_model
+from webgemma.sources import open_checkpoint
 from webgemma.storage.quantize import QUANTIZERS
 from webgemma.storage.registry import STORAGE_TYPES
+from webgemma.tokenizer import Tokenizer, make_tokenizer_json
 
 
 def message(kind, call) -> str:
@@ -123,3 +126,16 @@ def test_vocabulary_of_another_model(fixtures, tmp_path):
 )
 def test_slug(name, expected):
     assert slug(name) == expected
+
+
+def test_the_models_own_sampling_is_in_the_manifest(tmp_path, fixtures):
+    """What cannot be an option's value is left out, so that no request fails for it."""
+    config = {"temperature": 0.7, "top_p": 0.95, "top_k": 64, "repetition_penalty": 0, "min_p": "x"}
+    checkpoint = replace(open_checkpoint(fixtures / "gemma2-Q4_K.gguf"), generation_config=config)
+    tokenizer = Tokenizer.from_json(make_tokenizer_json(checkpoint.tokenizer))
+    own = {"temperature": 0.7, "top_p": 0.95, "top_k": 64}
+    assert generation(checkpoint, tokenizer).items() >= own.items()
+    greedy = replace(checkpoint, generation_config={**config, "do_sample": False})
+    settings = generation(greedy, tokenizer)
+    assert settings["temperature"] == 0
+    assert not {"min_p", "repetition_penalty"} & set(settings)

@@ -181,8 +181,9 @@ def test_run_prints_the_answer_and_nothing_else(site: Path) -> None:
 
 @pytest.mark.gpu
 def test_run_json_has_tokens_text_reason_and_timings(site: Path) -> None:
+    options = ("--top-k", "5", "--top-p", "0.9", "--seed", "7", "--max-tokens", "4", "--json")
     results = [
-        json.loads(webgemma("run", site, *prompt, "--max-tokens", "4", "--json", **stdin).stdout)
+        json.loads(webgemma("run", site, *prompt, *options, **stdin).stdout)
         for prompt, stdin in ((["Hello"], {}), (["-"], {"stdin": "Hello"}))
     ]
     for result in results:
@@ -199,6 +200,13 @@ def test_run_without_a_prompt_answers_line_by_line(site: Path) -> None:
     assert result.returncode == 0
     assert result.stderr.startswith("The model has no chat template: it continues each line.\n")
     assert result.stderr.count("(2 tokens,") == 2
+
+
+@pytest.mark.gpu
+def test_run_refuses_a_wrong_option(site: Path) -> None:
+    result = webgemma("run", site, "Hello", "--top-p", "2")
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr == "error: request: 'top_p': got 2, expected a number from 0 to 1.\n"
 
 
 @pytest.mark.gpu

@@ -19,6 +19,7 @@ from webgemma.errors import ConfigError, FormatError
 from webgemma.pack import pack
 from webgemma.program.check import check, summarize
 from webgemma.progress import Progress, no_progress
+from webgemma.runtime.options import OWN_VALUES, is_own_value
 from webgemma.site import ModelWriter, SiteWriter
 from webgemma.sources import join_mmproj, open_checkpoint, read_samples, samples_beside
 from webgemma.sources.hashes import hash_files
@@ -325,11 +326,10 @@ def generation(checkpoint: Checkpoint, tokenizer: Tokenizer) -> dict[str, Any]:
         "bos_token_id": special.bos_token_id if special.add_bos else None,
         "stop_token_ids": special.stop_token_ids,
     }
-    temperature = checkpoint.generation_config.get("temperature")
+    own = {name: checkpoint.generation_config.get(name) for name in OWN_VALUES}
+    settings |= {name: value for name, value in own.items() if is_own_value(name, value)}
     if checkpoint.generation_config.get("do_sample") is False:
         settings["temperature"] = 0.0
-    elif isinstance(temperature, int | float):
-        settings["temperature"] = float(temperature)
     prompts = checkpoint.generation_config.get("prompts")
     if isinstance(prompts, list):
         settings["prompts"] = [prompt for prompt in prompts if isinstance(prompt, str)]

@@ -109,7 +109,7 @@ def test_checkpoint(cache_name: str, tmp_path: Path, fixtures: Path) -> None:
         "num_key_value_heads": 2, "rms_norm_eps": 1e-6, "rope_theta": 10000, "vocab_size": 700,
     }  # fmt: skip
     assert checkpoint.generation_config == {
-        "bos_token_id": 2, "eos_token_id": [1, 1, 107], "temperature": 0.7,
+        "bos_token_id": 2, "eos_token_id": [1, 1, 107], "temperature": 0.7, "top_p": 0.95,
     }  # fmt: skip
 
 

@@ -4,7 +4,6 @@
  * What is not supported is refused with a named error, never ignored.
  */
 
-/** @import { Manifest } from "./types.d.ts" */
 /** @import { Sampling } from "./sampling.js" */
 
 import { wrong } from "./refusal.js";
@@ -53,27 +52,23 @@ const MAX_BIAS = 100;
 const MAX_LOGPROBS = 20;
 const MAX_STOPS = 4; // OpenAI's, as the other limits
 const CONTEXT_FULL = ["stop", "drop_oldest"];
-/** Options for which a model's generation_config.json may have a value. */
-const OWN_VALUES = /** @type {const} */ ([
-  "temperature",
-  "top_p",
-  "top_k",
-  "min_p",
-  "repetition_penalty",
-]);
+/** Options for which a model's generation_config.json or mlc-chat-config.json may have a value. */
+const OWN_VALUES = [...Object.keys(NUMBERS), "top_k"];
 
 /** @typedef {Record<string, unknown>} Given */
 
 /**
  * Check options and fill in what they leave out.
  * @param {object} given only names of OPTIONS are read
- * @param {Partial<Manifest["generation"]>} generation the model's own values
+ * @param {object} generation the manifest's, with the model's own values
  * @returns {Options}
  */
 export function checkOptions(given, generation) {
   /** @type {Given} */
   const wanted = {};
-  for (const name of OWN_VALUES) if (generation[name] != null) wanted[name] = generation[name];
+  for (const [name, value] of Object.entries(generation)) {
+    if (OWN_VALUES.includes(name) && value != null) wanted[name] = value;
+  }
   for (const [name, value] of Object.entries(given)) if (value != null) wanted[name] = value;
   const { context_full = "stop" } = wanted;
   if (!CONTEXT_FULL.includes(/** @type {string} */ (context_full))) {

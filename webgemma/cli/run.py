@@ -54,12 +54,27 @@ def run(
         int, typer.Option("--max-tokens", min=1, metavar="N", help="Stop after so many.")
     ] = 256,
     temperature: Annotated[
-        float,
-        typer.Option("--temperature", min=0.0, metavar="T", help="0 takes the likeliest token."),
-    ] = 0.0,
+        float | None,
+        typer.Option("--temperature", metavar="T", help="0 takes the likeliest token."),
+    ] = None,
+    top_p: Annotated[
+        float | None,
+        typer.Option("--top-p", metavar="P", help="Draw from the likeliest with this mass."),
+    ] = None,
+    top_k: Annotated[
+        int | None, typer.Option("--top-k", metavar="K", help="Draw from so many; 0: from all.")
+    ] = None,
+    min_p: Annotated[
+        float | None,
+        typer.Option("--min-p", metavar="P", help="Leave out what is rarer than P times the top."),
+    ] = None,
+    repetition_penalty: Annotated[
+        float | None,
+        typer.Option("--repetition-penalty", metavar="R", help="Above 1 repeats less."),
+    ] = None,
     seed: Annotated[
         int | None,
-        typer.Option("--seed", min=0, metavar="N", help="Makes --temperature repeatable."),
+        typer.Option("--seed", min=0, metavar="N", help="Makes drawing repeatable."),
     ] = None,
     stop: Annotated[
         list[str] | None,
@@ -71,7 +86,7 @@ def run(
     """Generate with a site's model, without a browser.
 
     It runs the same program and the same shaders as the page, through wgpu. Without a prompt it
-    is a chat.
+    is a chat. How tokens are chosen is the model's own way where no option says otherwise.
     """
     if as_json and prompt is None:
         raise typer.BadParameter("--json needs a PROMPT.")
@@ -89,6 +104,10 @@ def run(
                 image=image,
                 max_tokens=max_tokens,
                 temperature=temperature,
+                top_p=top_p,
+                top_k=top_k,
+                min_p=min_p,
+                repetition_penalty=repetition_penalty,
                 seed=seed,
                 stop=tuple(stop or ()),
             )

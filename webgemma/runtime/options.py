@@ -60,8 +60,8 @@ MAX_BIAS = 100
 MAX_LOGPROBS = 20
 MAX_STOPS = 4  # OpenAI's, as the other limits
 CONTEXT_FULL = ("stop", "drop_oldest")
-OWN_VALUES = ("temperature", "top_p", "top_k", "min_p", "repetition_penalty")
-"""Options for which a model's generation_config.json may have a value."""
+OWN_VALUES = (*NUMBERS, "top_k")
+"""Options for which a model's generation_config.json or mlc-chat-config.json may have a value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +109,15 @@ def check_options(given: Mapping[str, Any], generation: Mapping[str, Any]) -> Op
         stop=_stop(wanted.get("stop", ())),
         drops_oldest=context_full == "drop_oldest",
     )
+
+
+def is_own_value(name: str, value: object) -> bool:
+    """Whether a value of a model's configuration can be its own value of an option."""
+    try:
+        check_options({name: value}, {})
+    except ConfigError:
+        return False
+    return value is not None
 
 
 def _number(wanted: Mapping[str, Any], name: str, least: float, most: float, none: float) -> float:

@@ -52,6 +52,10 @@ MLC_ONLY = {
 """Keys of model_config that say how the model is to be compiled, not what it is."""
 MODEL_TYPES = {"gemma3": "gemma3_text"}
 """MLC's model_type -> Hugging Face's, where they differ: MLC's gemma3 is the text tower."""
+SAMPLING_KEYS = (
+    "temperature", "top_p", "presence_penalty", "frequency_penalty", "repetition_penalty",
+)  # fmt: skip
+"""How tokens are chosen, under the names that generation_config.json has for it, too."""
 
 
 def quantization_of(path: Path, config: dict[str, Any]) -> Quantization:
@@ -99,11 +103,11 @@ def hugging_face_config(path: Path, config: dict[str, Any]) -> dict[str, Any]:
 
 
 def generation_config(config: dict[str, Any]) -> dict[str, Any]:
-    """What generation_config.json would say: special tokens and the default temperature."""
+    """What generation_config.json would say: special tokens and how tokens are chosen."""
     template = config.get("conv_template")
     stop = template.get("stop_token_ids") if isinstance(template, dict) else None
     eos = [*_listed(config.get("eos_token_id")), *_listed(stop)]
-    found = {"bos_token_id": config.get("bos_token_id"), "temperature": config.get("temperature")}
+    found = {key: config.get(key) for key in ("bos_token_id", *SAMPLING_KEYS)}
     return {
         key: value for key, value in (found | {"eos_token_id": eos}).items() if value is not None
     }
