@@ -36,6 +36,7 @@ import { StagingPool } from "./staging.js";
  */
 
 const TABLE_ROWS_PER_WRITE = 1024;
+const LOSS_NOTICE_MS = 200;
 
 /**
  * Buffer kind -> usage flags.
@@ -367,6 +368,8 @@ export class Runner {
       this.throwIfFailed(); // what a failed device computed is worth nothing
       return result;
     } catch (cause) {
+      const notice = new Promise((resolve) => setTimeout(resolve, LOSS_NOTICE_MS));
+      await Promise.race([notice, this.lost]); // a read fails before the device says it is lost
       this.throwIfFailed();
       const { message } = /** @type {Error} */ (cause);
       throw new GpuError(`buffer '${name}' could not be read: ${message}`, { cause });
