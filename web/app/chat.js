@@ -8,12 +8,12 @@
 import { byId, element } from "./dom.js";
 import { formatRate } from "./format.js";
 import { MarkdownView, copyText } from "./markdown.js";
-import { errorPanel } from "./panel.js";
+import { errorPanel, note } from "./panel.js";
 
 const NEAR_THE_END = 80; // pixels from the bottom within which new text scrolls along
 
 /** @type {Record<FinishReason, string>} */
-const ENDINGS = { stop: "", length: "cut off at the longest reply", abort: "stopped" };
+const ENDINGS = { stop: "", length: "cut off at the longest reply", tool_calls: "" };
 
 /** A chat with a loaded model. */
 export class Chat {
@@ -63,13 +63,18 @@ export class Chat {
     this.follow(true);
     const current = this.messages;
     try {
-      const { temperature, max_tokens, seed } = this.settings.request;
-      const stream = /** @type {const} */ (true);
-      const request = { messages: current, temperature, max_tokens, seed, stream };
-      for await (const chunk of await this.engine.chat.completions.create(request)) {
-        const { delta, finish_reason } = chunk.choices[0];
-        if (delta.content) reply.add(delta.content);
-        if (finish_reason && chunk.usage) reply.end(finish_reason, chunk.usage);
+      const chunks = await this.engine.chat.completions.create({
+        ...this.settings.request,
+        messages: current,
+        stream: true,
+        stream_options: { include_usage: true },
+      });
+      /** @type {FinishReason} */
+      let reason = "stop";
+      for await (const { choices, usage } of chunks) {
+        reason = choices[0]?.finish_reason ?? reason;
+        if (choices[0]?.delta.content) reply.add(choices[0].delta.content);
+        if (usage) reply.end(reason, usage);
       }
       current.push({ role: "assistant", content: reply.text });
     } catch (error) {
@@ -78,6 +83,20 @@ export class Chat {
     } finally {
       if (this.turn === turn) this.setBusy(false);
     }
+  }
+
+  /** Load the model again, after its GPU failed, and reply to what was asked. */
+  async recover() {
+    this.setBusy(true);
+    this.panel.replaceChildren(note("Loading the model again, from what is on this device…"));
+    try {
+      await this.engine.recover();
+    } catch (error) {
+      this.setBusy(false);
+      this.fail(error);
+      return;
+    }
+    await this.reply();
   }
 
   /** End the reply that is being written. */
@@ -127,7 +146,9 @@ export class Chat {
       };
     }
     // After a GPU error nothing runs until the model is loaded again.
-    if (name === "GpuError") return { label: "Reload the page", run: () => location.reload() };
+    if (name === "GpuError" || name === "DeviceLostError") {
+      return { label: "Load it again and go on", run: () => this.recover() };
+    }
     return { label: "Try again", run: () => this.reply() };
   }
 
@@ -190,7 +211,8 @@ class ReplyView {
     const rate = usage.extra.decode_tokens_per_s;
     const facts = [`${usage.completion_tokens} tokens`];
     if (rate > 0) facts.push(formatRate(rate));
-    if (ENDINGS[reason]) facts.push(ENDINGS[reason]);
+    const ending = usage.extra.interrupted ? "stopped" : ENDINGS[reason];
+    if (ending) facts.push(ending);
     const copy = element("button", { type: "button", className: "copy" }, "Copy");
     copy.addEventListener("click", () => copyText(this.text, copy));
     this.root.append(element("p", { className: "facts" }, facts.join(" · "), copy));

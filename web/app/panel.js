@@ -4,6 +4,7 @@ import { element } from "./dom.js";
 
 const TITLES = new Map([
   ["GpuError", "The GPU cannot run this model"],
+  ["DeviceLostError", "The GPU was lost"],
   ["DownloadError", "The model could not be downloaded"],
   ["FormatError", "A file of this model is damaged"],
   ["UnsupportedError", "This is not supported"],
