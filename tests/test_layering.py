@@ -71,6 +71,7 @@ LAYERS: tuple[Mapping[str, str], ...] = (
     {
         "webgemma.demo": "builds the built-in model",
         "webgemma.inspect": "says what a site or a checkpoint is, whether it runs, what it takes",
+        "webgemma.bench": "times a site's phases and kernels on this machine",
         "webgemma.evaluate": "scores sites on a text, beside a reference that it may build",
     },
     {"webgemma.cli": "parses, calls, prints"},
@@ -96,6 +97,7 @@ THIRD_PARTY = {
     "wgpu": {"webgemma.runtime", "webgemma.doctor"},
     "numpy": {
         "webgemma.architectures",
+        "webgemma.bench",
         "webgemma.build",
         "webgemma.checkpoint",
         "webgemma.evaluate",

@@ -169,3 +169,16 @@ def head(
     logits = softcap(matvec(w, rms_norm(x, gain, eps)), cap)
     scores = logits / temperature + noise if temperature > 0 else logits
     return int(scores.argmax()), scores
+
+
+def bench_copy(x: NDArray[np.uint32]) -> NDArray[np.uint32]:
+    """What it copies."""
+    return x.copy()
+
+
+def bench_multiply_add(factor: float, term: float, chains: int, rounds: int) -> Float64:
+    """The four lanes of all chains summed, of invocations 0..3: [4]."""
+    values: Float64 = np.add.outer(np.arange(4.0), np.arange(float(chains)))
+    for _ in range(rounds):
+        values = values * factor + term
+    return np.asarray(4 * values.sum(axis=1))

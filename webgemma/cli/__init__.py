@@ -14,6 +14,8 @@ from typing import Annotated
 
 import typer
 
+from webgemma.cli.bench import EXAMPLES as BENCH_EXAMPLES
+from webgemma.cli.bench import bench
 from webgemma.cli.build import EXAMPLES as BUILD_EXAMPLES
 from webgemma.cli.build import build
 from webgemma.cli.convert import EXAMPLES as CONVERT_EXAMPLES
@@ -57,6 +59,7 @@ app.command(epilog=SERVE_EXAMPLES)(serve)
 app.command(epilog=DEMO_EXAMPLES)(demo)
 app.command(epilog=RUN_EXAMPLES)(run)
 app.command("eval", epilog=EVAL_EXAMPLES)(evaluate)
+app.command(epilog=BENCH_EXAMPLES)(bench)
 app.command(epilog=CONVERT_EXAMPLES)(convert)
 app.command(epilog=INSPECT_EXAMPLES)(inspect)
 app.command(epilog=ESTIMATE_EXAMPLES)(estimate)

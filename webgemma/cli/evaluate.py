@@ -10,7 +10,6 @@ from typing import Annotated
 import typer
 
 from webgemma.cli import options
-from webgemma.errors import ConfigError
 from webgemma.progress import ConsoleProgress, format_tokens, no_progress
 
 EXAMPLES = """\b
@@ -81,7 +80,7 @@ def evaluate(
     from webgemma.evaluate.report import as_json as to_data
 
     for file in (csv_file, picture):
-        _check_folder_of(file)
+        options.check_folder_of(file)
     open_inputs(sites, text)  # before minutes are spent on a reference
     with ExitStack() as stack:
         site = None
@@ -111,13 +110,3 @@ def evaluate(
         print(json.dumps(to_data(evaluation), ensure_ascii=False))
     else:
         print(as_text(evaluation))
-
-
-def _check_folder_of(file: Path | None) -> None:
-    """Refuse a file that could not be written, before the work is done.
-
-    Raises:
-        ConfigError: its folder does not exist.
-    """
-    if file is not None and not file.parent.is_dir():
-        raise ConfigError(f"{file}: got no folder {file.parent}, expected one. Make it first.")

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from webgemma.errors import ConfigError
+
 Site = Annotated[Path, typer.Argument(metavar="SITE", help="A folder that `webgemma build` wrote.")]
 Model = Annotated[
     str | None, typer.Option("--model", metavar="ID", help="Which model of the site; its first.")
@@ -46,3 +48,13 @@ Port = Annotated[
     ),
 ]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+
+
+def check_folder_of(file: Path | None) -> None:
+    """Refuse a file that could not be written, before the work is done.
+
+    Raises:
+        ConfigError: its folder does not exist.
+    """
+    if file is not None and not file.parent.is_dir():
+        raise ConfigError(f"{file}: got no folder {file.parent}, expected one. Make it first.")

@@ -1,0 +1,84 @@
+"""`webgemma bench`: how fast a site runs here."""
+
+from __future__ import annotations
+
+import json
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from webgemma.cli import options
+from webgemma.errors import ConfigError
+from webgemma.progress import ConsoleProgress, no_progress
+
+EXAMPLES = """\b
+Examples:
+  webgemma bench site
+  webgemma bench site --prompts 128,512 --contexts 256,4096
+  webgemma bench site --variant subgroups --picture kernels.svg --json"""
+
+
+def bench(
+    site: options.Site,
+    model: options.Model = None,
+    prompts: Annotated[
+        str | None,
+        typer.Option("--prompts", metavar="N,N", help="Lengths of prompts; 16,128,512 by default."),
+    ] = None,
+    contexts: Annotated[
+        str | None,
+        typer.Option(
+            "--contexts", metavar="N,N", help="Tokens to decode behind; 16,256,1024 by default."
+        ),
+    ] = None,
+    repeat: Annotated[
+        int, typer.Option("--repeat", min=1, metavar="N", help="Measurements of each figure.")
+    ] = 5,
+    picture: Annotated[
+        Path | None, typer.Option("--picture", metavar="FILE", help="Draw the kernels, as SVG.")
+    ] = None,
+    variant: options.Variant = "auto",
+    limits: options.Limits = "browser",
+    as_json: options.Json = False,
+    quiet: options.Quiet = False,
+    debug: options.Debug = False,
+) -> None:
+    """Measure prompts, tokens and kernels on this machine's adapter.
+
+    Beside them stand what a plain copy and plain multiply-adds reach on it, so that the shares say
+    what is left to gain.
+    """
+    from webgemma.bench import bench
+    from webgemma.bench.chart import draw
+    from webgemma.bench.report import as_json as to_data
+    from webgemma.bench.report import as_text
+
+    lengths = _numbers("--prompts", prompts)
+    depths = _numbers("--contexts", contexts)
+    options.check_folder_of(picture)
+    console = ConsoleProgress(amount="{} figures".format)
+    with nullcontext(no_progress) if quiet else console as progress:
+        result = bench(
+            site, model=model, variant=variant, limits=limits, prompts=lengths, contexts=depths,
+            repeat=repeat, progress=progress,
+        )  # fmt: skip
+    if picture is not None:
+        picture.write_text(draw(result), encoding="utf-8")
+    print(json.dumps(to_data(result), ensure_ascii=False) if as_json else as_text(result))
+
+
+def _numbers(option: str, text: str | None) -> list[int] | None:
+    """The numbers of `16,128`.
+
+    Raises:
+        ConfigError: it is no list of whole numbers.
+    """
+    if text is None:
+        return None
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError:
+        msg = f"{option}: got {text!r}, expected whole numbers with commas between, as 16,128."
+        raise ConfigError(msg) from None
