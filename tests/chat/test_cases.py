@@ -23,6 +23,9 @@ TEMPLATES = {
     "merged": chat_templates.MERGED_SYSTEM,
     "chatml": chat_templates.CHATML,
     "default": chat_templates.DEFAULT_SYSTEM,
+    "llama2": chat_templates.LLAMA2,
+    "qwen3": chat_templates.QWEN3,
+    "r1": chat_templates.R1,
 }
 SPECIAL = SpecialTokens(bos_token_id=2, eos_token_id=1, add_bos=True, stop_token_ids=[1, 5])
 Case = dict[str, Any]

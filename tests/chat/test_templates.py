@@ -9,7 +9,15 @@ from pathlib import Path
 import jinja2
 import pytest
 
-from tests.support.chat_templates import CHATML, DEFAULT_SYSTEM, GEMMA, MERGED_SYSTEM
+from tests.support.chat_templates import (
+    CHATML,
+    DEFAULT_SYSTEM,
+    GEMMA,
+    LLAMA2,
+    MERGED_SYSTEM,
+    QWEN3,
+    R1,
+)
 from tests.support.sentencepiece_model import NORMAL, base_pieces, write_model
 from tests.support.tiny_models import tiny_models
 from webgemma.chat import chat_data
@@ -60,13 +68,21 @@ def test_the_official_template_is_known_and_rendered_byte_for_byte(tokenizer: To
         assert chat is not None
         conversations = make_conversations(tokenizer, with_system=False)
         assert len(conversations) >= 50
-        assert {len(c.messages) for c in conversations} == set(range(1, 10))
+        assert {len(c.messages) for c in conversations} == {1, 3, 5, 7, 9}
         check_equal_to_jinja(template, chat, conversations)
         # An unknown spelling of it is reduced to the same data.
         assert chat_data(template + "{# other #}", tokenizer, special=SPECIAL) == chat
 
 
-@pytest.mark.parametrize("template", [MERGED_SYSTEM, CHATML])
+FIRST_OTHERWISE = (
+    "{% for m in messages %}{% if loop.first %}a{% elif m.role == 'user' %}b{% endif %}"
+    "{{ m.content }}{% endfor %}"
+)
+
+
+@pytest.mark.parametrize(
+    "template", [MERGED_SYSTEM, CHATML, QWEN3, FIRST_OTHERWISE], ids=lambda text: text[:20]
+)
 def test_other_templates_are_rendered_byte_for_byte(template: str, tokenizer: Tokenizer) -> None:
     chat = chat_data(template, tokenizer, special=NO_BOS)
     assert chat is not None
@@ -78,12 +94,34 @@ def test_other_templates_are_rendered_byte_for_byte(template: str, tokenizer: To
         check_equal_to_jinja(template, chat, conversations)
 
 
+@pytest.mark.parametrize("template", [LLAMA2, R1], ids=["llama2", "r1"])
+def test_templates_that_write_bos_themselves(template: str, tokenizer: Tokenizer) -> None:
+    chat = chat_data(template, tokenizer, special=SPECIAL)
+    assert chat is not None
+    for with_system in (False, True):
+        made = make_conversations(tokenizer, with_system=with_system)
+        check_equal_to_jinja(template, chat, made)
+
+
+def test_a_piece_does_not_end_within_a_control_token(tokenizer: Tokenizer) -> None:
+    """Both "<bos>" and "<eos>" end in "os>", which belongs to neither role's piece."""
+    template = (
+        "{% for m in messages %}{{ bos_token if loop.first else eos_token if m.role == 'user' }}"
+        "{{ m.content }}{% endfor %}"
+    )
+    chat = chat_data(template, tokenizer, special=SPECIAL)
+    assert chat is not None
+    assert chat["prefix"] == "<bos>"
+    assert chat["roles"]["user"]["prefix"] == ""
+    assert chat["roles"]["assistant"]["suffix"] == "<eos>"
+
+
 def test_conversations_hold_what_breaks_templates(tokenizer: Tokenizer) -> None:
     for with_system in (False, True):
         conversations = make_conversations(tokenizer, with_system=with_system)
         assert conversations == make_conversations(tokenizer, with_system=with_system)
         contents = [m["content"] for c in conversations for m in c.messages]
-        for part in ("<end_of_turn>", "<bos>", "👩‍👩‍👧", "中文", "{{ x }}", "\ufeff"):
+        for part in ("</think>", "<end_of_turn>", "<bos>", "👩‍👩‍👧", "中文", "{{ x }}", "\ufeff"):
             assert any(part in content for content in contents)
         assert any(content != content.strip() for content in contents)
         assert {c.add_generation_prompt for c in conversations} == {False, True}
@@ -172,18 +210,13 @@ CANNOT = "chat template: it cannot be rendered for a user and an assistant: "
             IRREGULAR + "the last message is written in another way than the same one before it",
         ),
         (
-            "{% for m in messages %}{% if loop.first %}a{% elif m.role == 'user' %}b{% endif %}"
-            "{{ m.content }}{% endfor %}",
-            IRREGULAR + "the first message of a user begins in another way than the next one",
-        ),
-        (
             "{{ messages | length }}" + CHATML,
-            IRREGULAR + "for 2 messages it gives '2<|im_start|>user\\n\\x85<|im_end|> naïve worl' "
-            "at character 0 where the pieces give '1<|im_start|>user\\n\\x85<|im_end|> naïve worl'",
+            IRREGULAR + "for 3 messages it gives '3<|im_start|>user\\n<|im_end|> <|im_end|> ' "
+            "at character 0 where the pieces give '1<|im_start|>user\\n<|im_end|> <|im_end|> '",
         ),
         (
             CHATML + "{% if messages | length > 5 %}{{ raise_exception('too long') }}{% endif %}",
-            IRREGULAR + "it fails for 6 messages: TemplateError: too long",
+            IRREGULAR + "it fails for 7 messages: TemplateError: too long",
         ),
     ],
 )  # fmt: skip

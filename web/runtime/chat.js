@@ -1,7 +1,7 @@
 /**
  * A chat as tokens: fixed pieces around the messages. The twin of webgemma/chat/render.py.
  */
-/** @import { ChatData, Message } from "./types.d.ts" */
+/** @import { ChatData, ChatRole, Message } from "./types.d.ts" */
 /** @import { Tokenizer } from "./tokenizer.js" */
 import { ConfigError } from "./errors.js";
 
@@ -93,17 +93,23 @@ export function checkMessages(chat, messages, { needsReply }) {
  */
 function chatParts(chat, messages, { addGenerationPrefix }) {
   /** @type {[string, boolean][]} */
-  const parts = [];
+  let parts = [];
   messages.forEach((message, index) => {
     const role = chat.roles[message.role];
+    const followsSystem = index === 1 && messages[0].role === "system";
     if (message.role === "system") {
       parts.push([role.prefix, true]); // stands for the chat's prefix too
     } else if (index === 0) {
       parts.push([chat.prefix, true], [role.prefix, true]);
-    } else if (messages[index - 1].role !== "system") {
-      parts.push([role.prefix, true]); // a system message's suffix stands for the user's prefix
+    } else if (!followsSystem) {
+      parts.push([role.prefix, true]); // the system's suffix stands for the user's prefix
     }
-    parts.push([role.trim ? strip(message.content) : message.content, false]);
+    const content = withoutThought(message.content, role);
+    if (followsSystem && chat.roles.system.joined) {
+      parts = [parts[0], ...trimEnd([...parts.slice(1), [content, false]])];
+    } else {
+      parts.push([role.trim ? stripEnd(stripStart(content)) : content, false]);
+    }
     parts.push([role.suffix, true]);
   });
   if (addGenerationPrefix) parts.push([chat.generation_prefix, true]);
@@ -111,14 +117,45 @@ function chatParts(chat, messages, { addGenerationPrefix }) {
 }
 
 /**
- * Remove white space at both ends as Python's str.strip() does.
+ * Leave out of an earlier reply what the model thought before it.
+ * @param {string} content
+ * @param {ChatRole} role
+ */
+function withoutThought(content, { thought }) {
+  if (!thought || !content.includes(thought.end)) return content;
+  const reply = content.slice(content.lastIndexOf(thought.end) + thought.end.length);
+  return thought.trim_lines ? reply.replace(/^\n+/, "") : reply;
+}
+
+/**
+ * Remove white space at the end of texts that are one.
+ * @param {[string, boolean][]} parts
+ */
+function trimEnd(parts) {
+  for (let index = parts.length - 1; index >= 0; index--) {
+    const [text, isTemplate] = parts[index];
+    parts[index] = [stripEnd(text), isTemplate];
+    if (parts[index][0]) break;
+  }
+  return parts;
+}
+
+/**
+ * Remove white space at the beginning as Python's str.lstrip() does.
  * @param {string} text
  */
-function strip(text) {
-  const start = text.replace(LEADING, "");
-  let end = start.length;
-  while (end > 0 && IS_SPACE.test(start[end - 1])) end--; // a pattern for the end would be quadratic
-  return start.slice(0, end);
+function stripStart(text) {
+  return text.replace(LEADING, "");
+}
+
+/**
+ * Remove white space at the end as Python's str.rstrip() does.
+ * @param {string} text
+ */
+function stripEnd(text) {
+  let end = text.length;
+  while (end > 0 && IS_SPACE.test(text[end - 1])) end--; // a pattern for the end would be quadratic
+  return text.slice(0, end);
 }
 
 /**

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import random
+from itertools import takewhile
 
-from webgemma.chat.render import ChatData, Role, render_text
+from webgemma.chat.render import ChatData, Role, Thought, render_text
 from webgemma.chat.sandbox import Conversation, Message, Rendering, render_template
 from webgemma.errors import UnsupportedError
 from webgemma.tokenizer import Tokenizer
 
 NUM_CONVERSATIONS = 64
-MAX_TURNS = 9
+MAX_REPLIES = 4
 ADVICE = "Give another one with --chat-template: 'gemma', 'none', or a jinja file."
 
 # Words that a template has no reason to change; the spaces around them show whether it trims.
-_SYSTEM, _USER, _ASSISTANT, _SECOND = (f"Zq{index}wX" for index in range(4))
+_SYSTEM, _USER, _ASSISTANT, _SECOND, _THOUGHT = (f"Zq{index}wX" for index in range(5))
+THOUGHT_END = "</think>"
+"""Ends what a model thinks before it replies (DeepSeek R1, Qwen 3): templates cut there."""
 _WORDS = (
     "hello", "world", "2 + 2", "naïve", "中文", "👩‍👩‍👧", "line\nbreak", "{{ x }}", "{% raw %}",
     "<b>&amp;</b>", "\u2581", "a\u3000b", "'quote\"", "\\n", "  two  spaces  ",
+    "<think>\nhm\n</think>\n\n", THOUGHT_END,
 )  # fmt: skip
 _SPACES = ("", "", " ", "\n", "\n\n ", "\t", "\u2003", "\x85", "\ufeff", "\x1c", "\r\n")
 
@@ -25,43 +29,56 @@ _SPACES = ("", "", " ", "\n", "\n\n ", "\t", "\u2003", "\x85", "\ufeff", "\x1c",
 def derive_chat(template: str, tokenizer: Tokenizer, *, bos: str, eos: str) -> ChatData:
     """Render a template with sentinels, cut the result into pieces and compare the two on examples.
 
+    A user's message ends each of them: that is what a model answers, and templates write a reply
+    at the end in other ways than the same one before a question.
+
     Raises:
         UnsupportedError: the template is not of that form, or cannot be rendered.
     """
-    prompts = _sentinel_conversations()
-    examples = make_conversations(tokenizer, with_system=False)
-    system_examples = make_conversations(tokenizer, with_system=True)
+    turns, systems = _sentinel_turns(), _sentinel_systems()
+    examples = [make_conversations(tokenizer, with_system=flag) for flag in (False, True)]
+    sent = [turns, systems, *examples]
     renderings = render_template(
-        template, [*prompts, *examples, *system_examples], bos_token=bos, eos_token=eos
+        template, [one for group in sent for one in group], bos_token=bos, eos_token=eos
     )
-    chat = _cut_turns(_texts(renderings[: len(prompts) - 1]))
-    _compare(chat, examples, renderings[len(prompts) : len(prompts) + len(examples)])
-    with_system = renderings[len(prompts) - 1]
-    if with_system.text is None or _SYSTEM not in with_system.text:
+    given = iter(renderings)
+    of_turns, of_systems, of_examples, of_system_examples = (
+        [next(given) for _ in group] for group in sent
+    )
+    chat = _cut_turns(_texts(of_turns), tokenizer)
+    _compare(chat, examples[0], of_examples)
+    spaced, plain = (rendering.text for rendering in of_systems)
+    if spaced is None or plain is None or _SYSTEM not in spaced:
         return chat  # the template refuses or drops system messages; ours go into the user's turn
-    chat["roles"]["system"] = _cut_system(with_system.text)
-    _compare(chat, system_examples, renderings[len(prompts) + len(examples) :])
+    chat["roles"]["system"] = _cut_system(spaced, plain)
+    _compare(chat, examples[1], of_system_examples)
     return chat
 
 
-def _sentinel_conversations() -> list[Conversation]:
-    """List what the pieces are cut from: one, two and three turns, a reply, a system message."""
-    user, assistant, second, system = (
-        Message(role=role, content=f" \n{word}\n ")
-        for role, word in (
-            ("user", _USER),
-            ("assistant", _ASSISTANT),
-            ("user", _SECOND),
-            ("system", _SYSTEM),
-        )
-    )
+def _message(role: str, word: str) -> Message:
+    return Message(role=role, content=f" \n{word}\n ")
+
+
+def _sentinel_turns() -> list[Conversation]:
+    """List what the pieces are cut from: one and two questions, and a reply with a thought."""
+    user, assistant = _message("user", _USER), _message("assistant", _ASSISTANT)
+    second = _message("user", _SECOND)
+    thought = f"<think>\n{_THOUGHT}\n{THOUGHT_END}\n\n{_ASSISTANT}\n "
     return [
         Conversation([user], add_generation_prompt=False),
         Conversation([user], add_generation_prompt=True),
-        Conversation([user, assistant], add_generation_prompt=False),
         Conversation([user, assistant, second], add_generation_prompt=False),
-        Conversation([system, user], add_generation_prompt=False),
+        Conversation(
+            [user, Message(role="assistant", content=thought), second], add_generation_prompt=False
+        ),
     ]
+
+
+def _sentinel_systems() -> list[Conversation]:
+    """List what the system's pieces are cut from: before a question with spaces, and without."""
+    system = _message("system", _SYSTEM)
+    users = (_message("user", _USER), Message(role="user", content=_USER))
+    return [Conversation([system, user], add_generation_prompt=False) for user in users]
 
 
 def _texts(renderings: list[Rendering]) -> list[str]:
@@ -75,42 +92,69 @@ def _texts(renderings: list[Rendering]) -> list[str]:
     return [rendering.text for rendering in renderings if rendering.text is not None]
 
 
-def _cut_turns(texts: list[str]) -> ChatData:
+def _cut_turns(texts: list[str], tokenizer: Tokenizer) -> ChatData:
     """Find prefix, role pieces and generation prefix in the renderings without a system message."""
-    one, reply, two, three = texts
+    one, asked, two, thinking = texts
     head, user_suffix, trim_user = _cut(one, _USER)
-    if not reply.startswith(one):
+    if not asked.startswith(one):
         raise _irregular("a generation prompt changes the text before it")
     _, rest, _ = _cut(two, _USER)
-    between, assistant_suffix, trim_assistant = _cut(rest, _ASSISTANT)
-    _, rest, _ = _cut(three, _ASSISTANT)
+    between, rest, trim_assistant = _cut(rest, _ASSISTANT)
     again, _, _ = _cut(rest, _SECOND)
-    if not (between.startswith(user_suffix) and again.startswith(assistant_suffix)):
+    if not between.startswith(user_suffix):
         raise _irregular("the last message is written in another way than the same one before it")
-    user_prefix = again[len(assistant_suffix) :]
-    if not head.endswith(user_prefix):
-        raise _irregular("the first message of a user begins in another way than the next one")
-    prefix = head[: len(head) - len(user_prefix)]
+    user_prefix = _common_end(head, again, tokenizer)
+    assistant: Role = {
+        "prefix": between[len(user_suffix) :],
+        "suffix": again.removesuffix(user_prefix),
+        "trim": trim_assistant,
+    }
+    if _THOUGHT not in thinking:
+        assistant["thought"] = _cut_thought(thinking, between)
     return {
-        "prefix": prefix,
+        "prefix": head.removesuffix(user_prefix),
         "roles": {
             "user": {"prefix": user_prefix, "suffix": user_suffix, "trim": trim_user},
-            "assistant": {
-                "prefix": between[len(user_suffix) :],
-                "suffix": assistant_suffix,
-                "trim": trim_assistant,
-            },
+            "assistant": assistant,
             "system": {"prefix": head, "suffix": "\n\n", "trim": trim_user},
         },
-        "generation_prefix": reply[len(one) :],
+        "generation_prefix": asked[len(one) :],
     }
 
 
-def _cut_system(text: str) -> Role:
+def _common_end(first: str, second: str, tokenizer: Tokenizer) -> str:
+    """Find the longest end of both texts that begins within none of their control tokens."""
+    common = ""
+    ends = (reversed(tokenizer.split_control(text)) for text in (first, second))
+    for a, b in zip(*ends, strict=False):
+        if a != b:
+            if isinstance(a, str) and isinstance(b, str):
+                same = takewhile(
+                    lambda pair: pair[0] == pair[1], zip(a[::-1], b[::-1], strict=False)
+                )
+                common = "".join(c for c, _ in same)[::-1] + common
+            break
+        common = (a if isinstance(a, str) else tokenizer.piece(a)) + common
+    return common
+
+
+def _cut_thought(text: str, between: str) -> Thought:
+    """Find what is left of a reply whose thought the template leaves out."""
+    _, rest, _ = _cut(text, _USER)
+    before, _, _ = _cut(rest, _ASSISTANT)
+    return {"end": THOUGHT_END, "trim_lines": before == between}
+
+
+def _cut_system(spaced: str, plain: str) -> Role:
     """Find what stands before a system message, and between it and the first user's message."""
-    prefix, rest, trim = _cut(text, _SYSTEM)
+    prefix, rest, trim = _cut(spaced, _SYSTEM)
+    before, _, _ = _cut(rest, _USER)
+    _, rest, _ = _cut(plain, _SYSTEM)
     suffix, _, _ = _cut(rest, _USER)
-    return {"prefix": prefix, "suffix": suffix, "trim": trim}
+    role: Role = {"prefix": prefix, "suffix": suffix, "trim": trim}
+    if before == suffix + " \n":  # spaces after the user's message went, those before it stayed
+        role["joined"] = True
+    return role
 
 
 def _cut(text: str, word: str) -> tuple[str, str, bool]:
@@ -127,22 +171,23 @@ def _cut(text: str, word: str) -> tuple[str, str, bool]:
     return before, after, True
 
 
-def make_conversations(tokenizer: Tokenizer, *, with_system: bool) -> list[Conversation]:
-    """Make seeded conversations of 1 to 9 turns: spaces around, Unicode, control-token text."""
+def make_conversations(
+    tokenizer: Tokenizer, *, with_system: bool, count: int = NUM_CONVERSATIONS
+) -> list[Conversation]:
+    """Make seeded conversations of 1 to 5 questions: spaces, Unicode, control tokens as text."""
     source = random.Random(f"chat {with_system}")
     control = sorted(tokenizer.piece(token_id) for token_id in tokenizer.control_token_ids)
     words = [*_WORDS, *control[:16], "<start_of_turn>", "<end_of_turn>", "<|im_end|>"]
     conversations = []
-    for index in range(NUM_CONVERSATIONS):
-        turns = index % MAX_TURNS + 1
-        roles = ["system"] * with_system + ["user", "assistant"] * MAX_TURNS
+    for index in range(count):
+        replies = index % (MAX_REPLIES + 1)
         messages: list[Message] = []
-        for role in roles[: turns + with_system]:
-            count = source.randrange(0 if role == "user" else 1, 6)
-            content = " ".join(source.choice(words) for _ in range(count))
+        for role in [*["system"] * with_system, *["user", "assistant"] * replies, "user"]:
+            length = source.randrange(0 if role == "user" else 1, 6)
+            content = " ".join(source.choice(words) for _ in range(length))
             content = source.choice(_SPACES) + content + source.choice(_SPACES)
             messages.append(Message(role=role, content=content))
-        prompt = messages[-1]["role"] == "user" and source.random() < 0.7
+        prompt = source.random() < 0.7
         conversations.append(Conversation(messages, add_generation_prompt=prompt))
     return conversations
 

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 from webgemma.errors import ConfigError
 from webgemma.tokenizer import Tokenizer
+
+
+class Thought(TypedDict):
+    """What of an earlier reply is left out: all before the last `end`, and `end` itself."""
+
+    end: str
+    trim_lines: bool
+    """Whether line breaks that follow it are left out too."""
 
 
 class Role(TypedDict):
@@ -16,6 +24,9 @@ class Role(TypedDict):
     prefix: str
     suffix: str
     trim: bool
+    thought: NotRequired[Thought]
+    joined: NotRequired[bool]
+    """Of the system: whether it is part of the user's message, and trimmed with its end."""
 
 
 class Roles(TypedDict):
@@ -117,18 +128,42 @@ def _chat_parts(
     parts: list[tuple[str, bool]] = []
     for index, message in enumerate(messages):
         role = roles[message["role"]]  # type: ignore[literal-required]
+        follows_system = index == 1 and messages[0]["role"] == "system"
         if message["role"] == "system":
             parts.append((role["prefix"], True))  # stands for the chat's prefix too
         elif index == 0:
             parts += [(chat["prefix"], True), (role["prefix"], True)]
-        elif messages[index - 1]["role"] != "system":  # its suffix stands for the user's prefix
+        elif not follows_system:  # the system's suffix stands for the user's prefix
             parts.append((role["prefix"], True))
-        content = message["content"]
-        parts.append((content.strip(WHITESPACE) if role["trim"] else content, False))
+        content = _without_thought(message["content"], role)
+        if follows_system and roles["system"].get("joined", False):
+            parts = [parts[0], *_trim_end([*parts[1:], (content, False)])]
+        else:
+            parts.append((content.strip(WHITESPACE) if role["trim"] else content, False))
         parts.append((role["suffix"], True))
     if add_generation_prefix:
         parts.append((chat["generation_prefix"], True))
     return parts
+
+
+def _without_thought(content: str, role: Role) -> str:
+    """Leave out of an earlier reply what the model thought before it."""
+    thought = role.get("thought")
+    if thought is None or thought["end"] not in content:
+        return content
+    reply = content.rpartition(thought["end"])[2]
+    return reply.lstrip("\n") if thought["trim_lines"] else reply
+
+
+def _trim_end(parts: Sequence[tuple[str, bool]]) -> list[tuple[str, bool]]:
+    """Remove white space at the end of texts that are one."""
+    trimmed = list(parts)
+    for index in reversed(range(len(trimmed))):
+        text, is_template = trimmed[index]
+        trimmed[index] = text.rstrip(WHITESPACE), is_template
+        if trimmed[index][0]:
+            break
+    return trimmed
 
 
 def _quote(value: object) -> str:

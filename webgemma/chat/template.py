@@ -94,7 +94,7 @@ def gemma_chat(tokenizer: Tokenizer, bos: str) -> ChatData:
 def _with_bos(chat: ChatData, bos: str) -> ChatData:
     """Put BOS first where the template has not."""
     system = chat["roles"]["system"]
-    if bos not in chat["prefix"]:
+    if bos not in chat["prefix"] + chat["roles"]["user"]["prefix"]:
         chat = {**chat, "prefix": bos + chat["prefix"]}
     if bos not in system["prefix"]:
         system = {**system, "prefix": bos + system["prefix"]}
