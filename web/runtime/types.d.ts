@@ -308,6 +308,10 @@ export interface ChatRole {
   prefix: string;
   suffix: string;
   trim: boolean;
+  /** Of an earlier reply, what is left out: all before the last `end`, and `end` itself. */
+  thought?: { end: string; trim_lines: boolean };
+  /** Of the system: whether it is part of the user's message, and trimmed with its end. */
+  joined?: boolean;
 }
 
 /** A chat template as data: the "chat" of webgemma.json. */
