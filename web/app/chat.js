@@ -1,19 +1,20 @@
 /** The conversation: sends what is written, shows what comes back. */
 
 /** @import { Engine } from "../webgemma/index.js" */
-/** @import { FinishReason, Message, Usage } from "../webgemma/types.d.ts" */
+/** @import { ContentPart, FinishReason, RequestMessage } from "../webgemma/types.d.ts" */
 /** @import { Lexer } from "./markdown.js" */
+/** @import { PictureInput } from "./picture-input.js" */
+/** @import { Picture } from "./picture.js" */
 /** @import { Settings } from "./settings.js" */
 
 import { byId, element } from "./dom.js";
-import { formatRate } from "./format.js";
-import { MarkdownView, copyText } from "./markdown.js";
+import { MarkdownView } from "./markdown.js";
 import { errorPanel, note } from "./panel.js";
+import { pictureImage } from "./picture.js";
+import { ReplyView } from "./reply.js";
+import { SeenView } from "./seen.js";
 
 const NEAR_THE_END = 80; // pixels from the bottom within which new text scrolls along
-
-/** @type {Record<FinishReason, string>} */
-const ENDINGS = { stop: "", length: "cut off at the longest reply", tool_calls: "" };
 
 /** A chat with a loaded model. */
 export class Chat {
@@ -21,12 +22,16 @@ export class Chat {
    * @param {Engine} engine
    * @param {Settings} settings
    * @param {Lexer} lexer
+   * @param {PictureInput | null} pictures where the model sees: then every question stands alone
    */
-  constructor(engine, settings, lexer) {
+  constructor(engine, settings, lexer, pictures) {
     this.engine = engine;
     this.settings = settings;
     this.lexer = lexer;
-    /** @type {Message[]} */
+    this.pictures = pictures;
+    /** @type {Picture | null} what the last question is about */
+    this.picture = null;
+    /** @type {RequestMessage[]} */
     this.messages = [];
     this.isBusy = false;
     /** @type {object | null} the reply that is being written, until a reset */
@@ -47,8 +52,11 @@ export class Chat {
       this.messages.pop(); // it was never answered: the new message takes its place
       this.list.lastElementChild?.remove();
     }
-    this.messages.push({ role: "user", content: text });
-    this.list.append(element("div", { className: "message user" }, text));
+    const picture = this.pictures?.current ?? null;
+    const isNew = picture !== this.picture || !this.messages.length;
+    this.messages.push({ role: "user", content: picture ? question(picture, text) : text });
+    this.list.append(userMessage(text, isNew ? picture : null));
+    this.picture = picture;
     await this.reply();
   }
 
@@ -58,14 +66,18 @@ export class Chat {
     this.turn = turn;
     this.setBusy(true);
     this.panel.replaceChildren();
-    const reply = new ReplyView(this.lexer, () => this.follow());
+    const { picture, lexer } = this;
+    const reply = new ReplyView(
+      (body) => (picture ? new SeenView(body, picture) : new MarkdownView(body, lexer)),
+      () => this.follow(),
+    );
     this.list.append(reply.root);
     this.follow(true);
     const current = this.messages;
     try {
       const chunks = await this.engine.chat.completions.create({
         ...this.settings.request,
-        messages: current,
+        messages: this.pictures ? current.slice(-1) : current,
         stream: true,
         stream_options: { include_usage: true },
       });
@@ -136,7 +148,7 @@ export class Chat {
    */
   wayOut(error) {
     const { name, message } = /** @type {Error} */ (error);
-    if (message.startsWith("prompt: got")) {
+    if (message.startsWith("prompt: got") && !this.pictures) {
       const { context_window_size: room } = this.engine.info;
       return {
         title: "This chat is full",
@@ -169,53 +181,26 @@ export class Chat {
   }
 }
 
-/** One reply on the page; drawn at most once per frame. */
-class ReplyView {
-  /**
-   * @param {Lexer} lexer
-   * @param {() => void} drawn
-   */
-  constructor(lexer, drawn) {
-    this.text = "";
-    this.drawn = drawn;
-    this.isWaiting = false;
-    this.body = element("div", { className: "markdown" });
-    this.root = element("div", { className: "message assistant", "aria-busy": "true" }, this.body);
-    this.view = new MarkdownView(this.body, lexer);
-  }
+/**
+ * @param {Picture} picture
+ * @param {string} text
+ * @returns {ContentPart[]}
+ */
+function question({ blob }, text) {
+  return [
+    { type: "image", image: blob },
+    { type: "text", text },
+  ];
+}
 
-  /** @param {string} text */
-  add(text) {
-    this.text += text;
-    if (this.isWaiting) return;
-    this.isWaiting = true;
-    requestAnimationFrame(() => {
-      this.isWaiting = false;
-      this.draw(false);
-    });
-  }
-
-  /** @param {boolean} whole */
-  draw(whole) {
-    if (this.root.getAttribute("aria-busy") === "false" && !whole) return;
-    this.view.show(this.text, { whole });
-    this.drawn();
-  }
-
-  /**
-   * @param {FinishReason} reason
-   * @param {Usage} usage
-   */
-  end(reason, usage) {
-    this.root.setAttribute("aria-busy", "false");
-    const rate = usage.extra.decode_tokens_per_s;
-    const facts = [`${usage.completion_tokens} tokens`];
-    if (rate > 0) facts.push(formatRate(rate));
-    const ending = usage.extra.interrupted ? "stopped" : ENDINGS[reason];
-    if (ending) facts.push(ending);
-    const copy = element("button", { type: "button", className: "copy" }, "Copy");
-    copy.addEventListener("click", () => copyText(this.text, copy));
-    this.root.append(element("p", { className: "facts" }, facts.join(" · "), copy));
-    this.draw(true);
-  }
+/**
+ * @param {string} text
+ * @param {Picture | null} picture
+ * @returns {HTMLElement}
+ */
+function userMessage(text, picture) {
+  const message = element("div", { className: "message user" });
+  if (picture) message.append(pictureImage(picture, `The picture ${picture.name}`));
+  message.append(text);
+  return message;
 }

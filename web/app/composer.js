@@ -6,6 +6,7 @@ const MAX_HEIGHT = 200; // pixels; longer texts scroll
 
 /**
  * @typedef {object} ComposerActions
+ * @property {() => boolean} isComplete whether nothing but a text is missing; if not, says what is
  * @property {(text: string) => void} send
  * @property {() => void} stop
  * @property {() => boolean} isBusy
@@ -41,11 +42,11 @@ export class Composer {
     this.update();
   }
 
-  /** @param {string} name of the model */
-  open(name) {
+  /** @param {string} placeholder what may be written */
+  open(placeholder) {
     this.form.hidden = false;
     this.isReady = true;
-    this.input.placeholder = `Message ${name}`;
+    this.input.placeholder = placeholder;
     this.update();
     this.input.focus({ preventScroll: true });
   }
@@ -78,9 +79,28 @@ export class Composer {
   submit(event) {
     event.preventDefault();
     const text = this.input.value.trim();
-    if (!text || !this.isReady || this.actions.isBusy()) return;
+    if (!text || !this.isReady || this.actions.isBusy() || !this.actions.isComplete()) return;
     this.input.value = "";
     this.update();
     this.actions.send(text);
+  }
+
+  /**
+   * Ask something that was suggested; write it only, where something is missing.
+   * @param {string} text
+   */
+  ask(text) {
+    this.begin(text);
+    this.form.requestSubmit();
+  }
+
+  /**
+   * Write the beginning of a message, and leave the rest to its writer.
+   * @param {string} text
+   */
+  begin(text) {
+    this.input.value = text;
+    this.update();
+    this.input.focus();
   }
 }

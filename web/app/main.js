@@ -10,14 +10,17 @@ import {
   estimateMemory,
   fetchManifest,
 } from "../webgemma/index.js";
+import { Asks } from "./asks.js";
 import { Chat } from "./chat.js";
 import { Composer } from "./composer.js";
 import { byId, element } from "./dom.js";
 import { formatBytes } from "./format.js";
+import { gallery } from "./gallery.js";
 import { errorPanel, note } from "./panel.js";
+import { PictureInput } from "./picture-input.js";
 import { readQuery } from "./query.js";
 import { Settings } from "./settings.js";
-import { Welcome } from "./welcome.js";
+import { Welcome, suggestions } from "./welcome.js";
 
 const ASK_FROM_NBYTES = 50e6; // larger models are loaded when somebody says so
 const MARKED = new URL("../vendor/marked.js", import.meta.url).href;
@@ -35,10 +38,16 @@ let chat = null;
 /** @type {AbortController | null} ends the load that is under way */
 let loading = null;
 
+const pictures = new PictureInput(() => composer.update());
 const composer = new Composer({
+  isComplete: () => !chat?.pictures || chat.pictures.require() !== null,
   send: (text) => chat?.send(text),
   stop: () => chat?.stop(),
   isBusy: () => chat?.isBusy ?? false,
+});
+const asks = new Asks({
+  ask: (prompt) => composer.ask(prompt),
+  begin: (prompt) => composer.begin(prompt),
 });
 newChat.addEventListener("click", () => chat?.reset().then(() => composer.input.focus()));
 select.addEventListener("change", () => open(select.value));
@@ -111,7 +120,7 @@ function modelUrl(id) {
  * @param {Manifest} manifest
  */
 function checkChats(manifest) {
-  if (manifest.chat) return;
+  if (manifest.chat || manifest.image) return;
   throw new UnsupportedError(
     `${manifest.name} has no chat template: it continues text and does not chat. ` +
       `Build it from an instruction-tuned checkpoint, or with --chat-template.`,
@@ -173,22 +182,31 @@ async function load(manifest) {
  * @param {Lexer} lexer
  */
 function begin(engine, manifest, lexer) {
-  const current = new Chat(engine, settings, lexer);
+  const sees = engine.info.has_vision;
+  const current = new Chat(engine, settings, lexer, sees ? pictures : null);
   current.onChange = () => {
     composer.update();
     newChat.hidden = current.messages.length === 0;
     welcome.show(current.messages.length === 0);
+    if (!current.messages.length) pictures.tidy();
   };
   chat = current;
   settings.fill(engine.info);
   settingsButton.hidden = false;
-  welcome.invite(manifest, (prompt) => current.send(prompt));
+  welcome.invite(
+    manifest,
+    sees
+      ? gallery(manifest, modelUrl(manifest.id), pictures)
+      : [suggestions(manifest, (prompt) => current.send(prompt))],
+  );
+  if (sees) asks.open(manifest);
+  pictures.open(sees);
   if (engine.info.adapter.is_fallback) {
     panel.replaceChildren(
       note("No GPU was found: the model runs in software, on the processor. It works, but slowly."),
     );
   }
-  composer.open(manifest.name);
+  composer.open(sees ? "Ask about the picture" : `Message ${manifest.name}`);
 }
 
 /**
@@ -206,6 +224,8 @@ async function unload() {
   const old = chat;
   chat = null;
   composer.close();
+  asks.close();
+  pictures.open(false);
   newChat.hidden = true;
   settingsButton.hidden = true;
   await old?.close();

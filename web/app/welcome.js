@@ -91,22 +91,12 @@ export class Welcome {
   }
 
   /**
-   * Invite to a chat.
+   * Invite to begin.
    * @param {Manifest} manifest
-   * @param {(prompt: string) => void} ask
+   * @param {HTMLElement[]} ways to begin
    */
-  invite(manifest, ask) {
-    const prompts = manifest.generation.prompts ?? GENERIC_PROMPTS;
-    const buttons = prompts.slice(0, MAX_PROMPTS).map((prompt) => {
-      const button = element("button", { type: "button", className: "prompt" }, prompt);
-      button.addEventListener("click", () => ask(prompt));
-      return element("li", {}, button);
-    });
-    this.root.replaceChildren(
-      ...this.title(manifest),
-      element("ul", { className: "prompts", "aria-label": "Things to ask" }, ...buttons),
-      about(manifest),
-    );
+  invite(manifest, ways) {
+    this.root.replaceChildren(...this.title(manifest), ...ways, about(manifest));
   }
 
   /**
@@ -114,16 +104,34 @@ export class Welcome {
    * @returns {HTMLElement[]}
    */
   title(manifest) {
+    const kind = manifest.image ? "A model that looks at pictures," : "A language model";
+    const end = manifest.image ? ": your pictures stay on your device." : ".";
     return [
       element("h2", {}, manifest.name),
       element(
         "p",
         { className: "lead" },
-        `A language model with ${formatCount(manifest.num_parameters)} parameters. ` +
-          `It runs right here, in your browser.`,
+        `${kind} with ${formatCount(manifest.num_parameters)} parameters. ` +
+          `It runs right here, in your browser${end}`,
       ),
     ];
   }
+}
+
+/**
+ * Things to ask a model that chats.
+ * @param {Manifest} manifest
+ * @param {(prompt: string) => void} ask
+ * @returns {HTMLElement}
+ */
+export function suggestions(manifest, ask) {
+  const prompts = manifest.generation.prompts ?? GENERIC_PROMPTS;
+  const buttons = prompts.slice(0, MAX_PROMPTS).map((prompt) => {
+    const button = element("button", { type: "button", className: "prompt" }, prompt);
+    button.addEventListener("click", () => ask(prompt));
+    return element("li", {}, button);
+  });
+  return element("ul", { className: "prompts", "aria-label": "Things to ask" }, ...buttons);
 }
 
 /**

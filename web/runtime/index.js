@@ -11,6 +11,8 @@ export {
   UnsupportedError,
   WebGemmaError,
 } from "./errors.js";
+export { parseBoxes } from "./image/boxes.js";
+export { checkSize as checkImageSize } from "./image/decode.js";
 export { fetchManifest } from "./files.js";
 export { estimateMemory } from "./plan.js";
 export { deleteStoredModel, importModel, persistStorage, storageReport } from "./storage.js";
