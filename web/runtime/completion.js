@@ -1,73 +1,172 @@
-/** One reply: messages to tokens, tokens to text, and what it took. Runs in the worker. */
+/** Replies: a request to tokens, tokens to text, and what it took. Runs in the worker. */
 
-/** @import { CompletionEvent, FinishReason, Usage } from "./types.d.ts" */
+/** @import { ChoiceEvent, CompletionEvent, FinishReason, TokenLogprob, Usage } from "./types.d.ts" */
 /** @import { Generation } from "./session.js" */
 /** @import { Model } from "./load.js" */
+/** @import { Prompt } from "./prompt.js" */
 /** @import { CheckedRequest } from "./request.js" */
+/** @import { Choice } from "./sampling.js" */
 
 import { readPrompt } from "./prompt.js";
 import { StopText } from "./stop.js";
-import { StreamDecoder } from "./tokenizer.js";
+import { StreamDecoder, Tokenizer } from "./tokenizer.js";
+import { CallText } from "./tools.js";
 
 /**
- * Reply to a conversation, piece by piece; the last event says why it ended and what it took.
+ * Reply to a request, n times, piece by piece; the last event says what it took.
  * @param {Model} model
  * @param {CheckedRequest} request
  * @param {AbortSignal} signal
  * @returns {AsyncGenerator<CompletionEvent, void, void>}
  */
 export async function* complete(model, request, signal) {
-  const { manifest, tokenizer, session } = model;
-  const { tokens: prompt, pixels } = await readPrompt(model, request);
-  const decoder = new StreamDecoder(tokenizer);
-  const matcher = new StopText(request.stop);
+  const prompt = await readPrompt(model, request);
+  /** @type {Generation[]} */
+  const generations = [];
+  for (let index = 0; index < request.n; index++) {
+    generations.push(yield* reply(model, request, prompt, index, signal));
+  }
+  yield { usage: usage(prompt.tokens.length, generations) };
+}
+
+/**
+ * One of the n replies; its noise is that of the seed plus its index.
+ * @param {Model} model
+ * @param {CheckedRequest} request
+ * @param {Prompt} prompt
+ * @param {number} index
+ * @param {AbortSignal} signal
+ * @returns {AsyncGenerator<ChoiceEvent, Generation, void>}
+ */
+async function* reply({ manifest, tokenizer, session }, request, prompt, index, signal) {
+  const writer = new ReplyWriter(tokenizer, request, index);
   const enough = new AbortController(); // a stop string was found
   signal.addEventListener("abort", () => enough.abort(), { once: true });
-  const tokens = session.generate(prompt, {
-    pixels,
+  const { sampling } = request;
+  const tokens = session.generate(prompt.tokens, {
+    pixels: prompt.pixels,
     maxTokens: request.max_tokens ?? undefined,
-    sampling: {
-      temperature: request.temperature ?? manifest.generation.temperature ?? 1,
-      seed: request.seed ?? crypto.getRandomValues(new Uint32Array(1))[0],
-    },
+    sampling: { ...sampling, seed: (sampling.seed + index) >>> 0 },
     stopTokenIds: manifest.generation.stop_token_ids,
     signal: signal.aborted ? signal : enough.signal,
   });
   let step = await tokens.next();
   while (!step.done) {
-    const text = matcher.push(decoder.push(step.value.token_id));
-    if (matcher.found) enough.abort();
-    if (text) yield { text };
+    const event = writer.push(step.value);
+    if (writer.isStopped) enough.abort();
+    if (event) yield event;
     step = await tokens.next();
   }
-  const rest = matcher.push(decoder.finish()) + matcher.finish();
-  if (rest) yield { text: rest };
   const generation = step.value;
-  /** @type {FinishReason} */
-  const finish_reason = matcher.found ? "stop" : generation.finish_reason;
-  yield { finish_reason, usage: usage(prompt.length, generation) };
+  if (writer.isStopped) generation.finish_reason = "stop";
+  yield* writer.finish(generation.finish_reason);
+  return generation;
+}
+
+/** Makes text of one reply's tokens: up to a stop string, and apart from calls of functions. */
+class ReplyWriter {
+  /**
+   * @param {Tokenizer} tokenizer
+   * @param {CheckedRequest} request
+   * @param {number} index
+   */
+  constructor(tokenizer, request, index) {
+    this.tokenizer = tokenizer;
+    this.index = index;
+    this.decoder = new StreamDecoder(tokenizer);
+    this.stops = new StopText(request.stop);
+    this.calls = new CallText("tools" in request ? request.tools : null);
+    /** @type {TokenLogprob[]} of tokens whose text has not come yet */
+    this.logprobs = [];
+  }
+
+  get isStopped() {
+    return this.stops.found;
+  }
+
+  /**
+   * @param {Choice} choice
+   * @returns {ChoiceEvent | null} what is certain now
+   */
+  push(choice) {
+    if (choice.logprob !== undefined) this.logprobs.push(describe(choice, this.tokenizer));
+    return this.event(this.calls.push(this.stops.push(this.decoder.push(choice.token_id))));
+  }
+
+  /**
+   * @param {string} text
+   * @returns {ChoiceEvent | null}
+   */
+  event(text) {
+    if (!text) return null;
+    const logprobs = this.logprobs.splice(0);
+    return { index: this.index, text, ...(logprobs.length && { logprobs }) };
+  }
+
+  /**
+   * @param {Generation["finish_reason"]} reason why the tokens ended
+   * @returns {Generator<ChoiceEvent, void, void>}
+   */
+  *finish(reason) {
+    const { index } = this;
+    const rest = this.calls.push(this.stops.push(this.decoder.finish()) + this.stops.finish());
+    const { text, tool_calls } = this.calls.finish();
+    const last = this.event(rest + text);
+    if (last) yield last;
+    if (tool_calls.length) yield { index, tool_calls };
+    const logprobs = this.logprobs.splice(0);
+    const ended = reason === "length" ? "length" : "stop";
+    /** @type {FinishReason} */
+    const finish_reason = tool_calls.length ? "tool_calls" : ended;
+    yield { index, ...(logprobs.length && { logprobs }), finish_reason };
+  }
+}
+
+/**
+ * A choice in OpenAI's words.
+ * @param {Choice} choice
+ * @param {Tokenizer} tokenizer
+ * @returns {TokenLogprob}
+ */
+function describe({ token_id, logprob = 0, top_logprobs = [] }, tokenizer) {
+  const utf8 = new TextDecoder();
+  /** @type {(id: number, logprob: number) => {token: string, bytes: number[], logprob: number}} */
+  const token = (id, logprob) => {
+    const bytes = tokenizer.pieceBytes(id);
+    return { token: utf8.decode(bytes), bytes: Array.from(bytes), logprob };
+  };
+  return { ...token(token_id, logprob), top_logprobs: top_logprobs.map((top) => token(...top)) };
 }
 
 /**
  * Token counts and rates, OpenAI's fields and ours.
  * @param {number} promptTokens
- * @param {Generation} generation
+ * @param {Generation[]} generations of one request
  * @returns {Usage}
  */
-export function usage(promptTokens, generation) {
-  const { num_tokens, cached_tokens, prefill_duration_ms, decode_duration_ms } = generation;
+export function usage(promptTokens, generations) {
+  /** @type {(value: (generation: Generation) => number) => number} */
+  const sum = (value) => generations.reduce((total, generation) => total + value(generation), 0);
   /** @type {(count: number, duration_ms: number) => number} */
   const rate = (count, ms) => (count > 0 && ms > 0 ? (1000 * count) / ms : 0);
+  const [{ cached_tokens }] = generations;
+  const completionTokens = sum(({ num_tokens }) => num_tokens);
+  const prefill_duration_ms = sum((generation) => generation.prefill_duration_ms);
+  const decode_duration_ms = sum((generation) => generation.decode_duration_ms);
+  const prefilled = sum((generation) => promptTokens - generation.cached_tokens);
+  const decoded = sum(({ num_tokens }) => Math.max(0, num_tokens - 1));
   return {
     prompt_tokens: promptTokens,
-    completion_tokens: num_tokens,
-    total_tokens: promptTokens + num_tokens,
+    completion_tokens: completionTokens,
+    total_tokens: promptTokens + completionTokens,
+    prompt_tokens_details: { cached_tokens },
     extra: {
       cached_tokens,
       prefill_duration_ms,
       decode_duration_ms,
-      prefill_tokens_per_s: rate(promptTokens - cached_tokens, prefill_duration_ms),
-      decode_tokens_per_s: rate(num_tokens - 1, decode_duration_ms),
+      prefill_tokens_per_s: rate(prefilled, prefill_duration_ms),
+      decode_tokens_per_s: rate(decoded, decode_duration_ms),
+      interrupted: generations.some(({ finish_reason }) => finish_reason === "abort"),
     },
   };
 }

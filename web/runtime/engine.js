@@ -1,5 +1,5 @@
 /**
- * The public API: a model in a worker, behind OpenAI's chat completions.
+ * The public API: a model in a worker, behind OpenAI's completions.
  *
  *     const engine = await Engine.load("./models/pebble/", { onProgress });
  *     const chunks = await engine.chat.completions.create({ messages, stream: true });
@@ -7,15 +7,18 @@
  */
 
 /**
- * @import { ChatChunk, ChatCompletion, ChatRequest, CompletionEvent, FinishReason } from "./types.d.ts"
- * @import { ImageSource, LoadOptions, ModelInfo, Usage } from "./types.d.ts"
+ * @import { ChatChunk, ChatCompletion, ChatRequest, Completion, CompletionChunk } from "./types.d.ts"
+ * @import { CompletionEvent, CompletionRequest, ImageSource, LoadOptions } from "./types.d.ts"
+ * @import { ModelInfo, RequestOptions } from "./types.d.ts"
  * @import { CheckedRequest } from "./request.js"
- * @import { Sampling } from "./sampling.js"
+ * @import { Choice, Sampling } from "./sampling.js"
  * @import { Generation } from "./session.js"
  */
 
+import { callEvents } from "./events.js";
 import { WorkerLink } from "./link.js";
-import { checkRequest } from "./request.js";
+import { checkChatRequest, checkCompletionRequest } from "./request.js";
+import { chatChunks, chatCompletion, makeHead, textChunks, textCompletion } from "./responses.js";
 
 /** @typedef {Partial<Sampling> & {maxTokens?: number, stopTokenIds?: number[], image?: ImageSource}} TokenOptions */
 
@@ -44,31 +47,83 @@ export class Engine {
     this.link = link;
     /** What the model is and runs on. */
     this.info = info;
-    /** @type {{completions: {create: Engine["create"]}}} */
-    this.chat = { completions: { create: this.create.bind(this) } };
+    /** @type {{completions: {create: Engine["createChat"]}}} */
+    this.chat = { completions: { create: this.createChat.bind(this) } };
+    /** @type {{create: Engine["createCompletion"]}} */
+    this.completions = { create: this.createCompletion.bind(this) };
   }
 
   /**
    * @overload
    * @param {ChatRequest & {stream: true}} request
+   * @param {RequestOptions} [options]
    * @returns {Promise<AsyncGenerator<ChatChunk, void, void>>}
    */
   /**
    * @overload
-   * @param {ChatRequest} request
+   * @param {ChatRequest & {stream?: false | null}} request
+   * @param {RequestOptions} [options]
    * @returns {Promise<ChatCompletion>}
+   */
+  /**
+   * @overload
+   * @param {ChatRequest} request
+   * @param {RequestOptions} [options]
+   * @returns {Promise<ChatCompletion | AsyncGenerator<ChatChunk, void, void>>}
    */
   /**
    * Reply to a conversation. What OpenAI's API has and this one has not is refused by name.
    * @param {ChatRequest} request
+   * @param {RequestOptions} [options]
    * @returns {Promise<ChatCompletion | AsyncGenerator<ChatChunk, void, void>>}
    */
-  async create(request) {
-    const checked = checkRequest(request);
-    const events = this.events(checked);
-    const head = { id: `chatcmpl-${crypto.randomUUID()}`, created: Math.floor(Date.now() / 1000) };
-    if (checked.stream) return chunks(events, { ...head, model: this.info.id });
-    return whole(events, { ...head, model: this.info.id });
+  async createChat(request, { signal } = {}) {
+    const checked = checkChatRequest(request, this.info);
+    const events = this.events(checked, signal);
+    const head = makeHead("chatcmpl", this.info.id);
+    if (checked.stream) return chatChunks(events, head, checked.include_usage);
+    return chatCompletion(events, head);
+  }
+
+  /**
+   * @overload
+   * @param {CompletionRequest & {stream: true}} request
+   * @param {RequestOptions} [options]
+   * @returns {Promise<AsyncGenerator<CompletionChunk, void, void>>}
+   */
+  /**
+   * @overload
+   * @param {CompletionRequest & {stream?: false | null}} request
+   * @param {RequestOptions} [options]
+   * @returns {Promise<Completion>}
+   */
+  /**
+   * @overload
+   * @param {CompletionRequest} request
+   * @param {RequestOptions} [options]
+   * @returns {Promise<Completion | AsyncGenerator<CompletionChunk, void, void>>}
+   */
+  /**
+   * Continue a text, without a chat template.
+   * @param {CompletionRequest} request
+   * @param {RequestOptions} [options]
+   * @returns {Promise<Completion | AsyncGenerator<CompletionChunk, void, void>>}
+   */
+  async createCompletion(request, { signal } = {}) {
+    const checked = checkCompletionRequest(request, this.info);
+    const echo = checked.echo ? await this.textOf(checked.prompt) : "";
+    const events = this.events(checked, signal);
+    const head = makeHead("cmpl", this.info.id);
+    if (checked.stream) return textChunks(events, head, echo, checked.include_usage);
+    return textCompletion(events, head, echo);
+  }
+
+  /**
+   * @param {string | number[]} prompt
+   * @returns {Promise<string>}
+   */
+  async textOf(prompt) {
+    return typeof prompt === "string" ? prompt : this.decode(prompt);
   }
 
   /**
@@ -84,9 +139,7 @@ export class Engine {
     this.info = info;
   }
 
-  /**
-   * Stop the reply that is being generated; it ends with finish_reason "abort".
-   */
+  /** End the replies that are being generated or wait for it, as if they were complete. */
   interrupt() {
     this.link.interrupt();
   }
@@ -128,15 +181,17 @@ export class Engine {
    * Continue token ids, without a chat template; greedy unless a temperature is given.
    * @param {number[]} tokenIds
    * @param {TokenOptions} [options]
-   * @returns {Promise<Generation & {token_ids: number[]}>}
+   * @returns {Promise<Generation & {token_ids: number[], choices: Choice[]}>} with logprobs, `choices`
+   *   have them
    */
   async generateTokens(tokenIds, options = {}) {
-    /** @type {number[]} */
-    const token_ids = [];
-    const call = this.link.call("generate", { tokenIds, options }, (event) =>
-      token_ids.push(event.token_id),
-    );
-    return { ...(await call.result), token_ids };
+    /** @type {Choice[]} */
+    const choices = [];
+    const call = this.link.call("generate", { tokenIds, options }, (choice) => {
+      choices.push(choice);
+    });
+    const generation = await call.result;
+    return { ...generation, choices, token_ids: choices.map(({ token_id }) => token_id) };
   }
 
   /**
@@ -151,34 +206,13 @@ export class Engine {
   }
 
   /**
-   * The events of one reply, in order. Leaving the loop early stops the reply.
+   * The events of a request, in order; requests run one after the other.
    * @param {CheckedRequest} request
+   * @param {AbortSignal} [signal]
    * @returns {AsyncGenerator<CompletionEvent, void, void>}
    */
-  async *events(request) {
-    /** @type {CompletionEvent[]} */
-    const queue = [];
-    let wake = () => {};
-    let done = false;
-    const { id, result } = this.link.call("create", { request }, (event) => {
-      queue.push(event);
-      wake();
-    });
-    const end = result.finally(() => {
-      done = true;
-      wake();
-    });
-    end.catch(() => {}); // thrown below
-    try {
-      while (!done || queue.length) {
-        const event = queue.shift();
-        if (event) yield event;
-        else await new Promise((resolve) => (wake = () => resolve(undefined)));
-      }
-      await end;
-    } finally {
-      if (!done) this.link.interrupt(id);
-    }
+  events(request, signal) {
+    return callEvents(this.link, "create", { request }, signal);
   }
 }
 
@@ -203,50 +237,4 @@ async function connect(url, { onProgress, signal, ...options }) {
   } finally {
     signal?.removeEventListener("abort", abort);
   }
-}
-
-/** @typedef {{id: string, created: number, model: string}} Head */
-
-/**
- * Events as OpenAI's chunks; the last one has the finish reason and the usage.
- * @param {AsyncGenerator<CompletionEvent, void, void>} events
- * @param {Head} head
- * @returns {AsyncGenerator<ChatChunk, void, void>}
- */
-async function* chunks(events, head) {
-  /** @type {(delta: ChatChunk["choices"][0]["delta"], reason?: FinishReason, usage?: Usage) => ChatChunk} */
-  const chunk = (delta, reason, usage) => ({
-    ...head,
-    object: "chat.completion.chunk",
-    choices: [{ index: 0, delta, finish_reason: reason ?? null }],
-    ...(usage && { usage }),
-  });
-  yield chunk({ role: "assistant", content: "" });
-  for await (const event of events) {
-    if ("text" in event) yield chunk({ content: event.text });
-    else yield chunk({}, event.finish_reason, event.usage);
-  }
-}
-
-/**
- * Events as one of OpenAI's completions.
- * @param {AsyncGenerator<CompletionEvent, void, void>} events
- * @param {Head} head
- * @returns {Promise<ChatCompletion>}
- */
-async function whole(events, head) {
-  let content = "";
-  /** @type {{finish_reason: FinishReason, usage: Usage} | undefined} */
-  let end;
-  for await (const event of events) {
-    if ("text" in event) content += event.text;
-    else end = event;
-  }
-  const { finish_reason, usage } = /** @type {NonNullable<typeof end>} */ (end);
-  return {
-    ...head,
-    object: "chat.completion",
-    choices: [{ index: 0, message: { role: "assistant", content }, finish_reason }],
-    usage,
-  };
 }

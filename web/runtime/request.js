@@ -1,104 +1,155 @@
-/** Checks a chat request: what is not supported is refused with a named error, never ignored. */
+/** Checks requests: what is not supported is refused with a named error, never ignored. */
 
-/** @import { ChatRequest, ImageSource, Message } from "./types.d.ts" */
-/** @import { Content } from "./content.js" */
+/** @import { ChatRequest, CompletionRequest, ImageSource, ModelInfo } from "./types.d.ts" */
+/** @import { Options } from "./options.js" */
+/** @import { ToolMessage, Toolset } from "./tools.js" */
 
 import { readContent } from "./content.js";
+import { OPTIONS, checkInteger, checkOptions } from "./options.js";
 import { unsupported, wrong } from "./refusal.js";
+import { checkToolCalls, checkTools } from "./tools.js";
 
-const FIELDS = ["messages", "stream", "max_tokens", "temperature", "seed", "stop"];
-const ROLES = ["system", "user", "assistant"];
-const MAX_STOPS = 4; // OpenAI's
-const MAX_SEED = 2 ** 32 - 1;
+const COMMON = [...OPTIONS, "n", "stream", "stream_options", "model"];
+const CHAT_FIELDS = [
+  ...COMMON,
+  ...["messages", "tools", "tool_choice", "parallel_tool_calls", "response_format"],
+];
+const COMPLETION_FIELDS = [...COMMON, "prompt", "echo"].filter((name) => name !== "top_logprobs");
+const ROLES = ["system", "developer", "user", "assistant", "tool"];
+const MAX_N = 128; // OpenAI's
 
 /**
- * A request with everything filled in.
- * @typedef {object} CheckedRequest
- * @property {Message[]} messages their texts
- * @property {ImageSource[]} images the pictures of all of them
- * @property {boolean} stream
- * @property {number | null} max_tokens null: until the context is full
- * @property {number | null} temperature null: the model's own
- * @property {number | null} seed null: a random one
- * @property {string[]} stop
+ * What all requests have, with everything filled in.
+ * @typedef {Options & {n: number, stream: boolean, include_usage: boolean}} Common
  */
+/** @typedef {Common & {messages: ToolMessage[], images: ImageSource[], tools: Toolset | null}} CheckedChat */
+/** @typedef {Common & {prompt: string | number[], echo: boolean}} CheckedCompletion */
+/** @typedef {CheckedChat | CheckedCompletion} CheckedRequest */
+/** @typedef {Pick<ModelInfo, "id" | "generation">} AskedModel */
 
 /**
- * Check a request and fill in what it leaves out.
+ * Check a chat request and fill in what it leaves out.
  * @param {ChatRequest} request
- * @returns {CheckedRequest}
+ * @param {AskedModel} model
+ * @returns {CheckedChat}
  */
-export function checkRequest(request) {
-  for (const field of Object.keys(request)) {
-    if (!FIELDS.includes(field)) throw unsupported(field, FIELDS);
+export function checkChatRequest(request, model) {
+  const fields = present(request, CHAT_FIELDS);
+  const { type = "text", ...rest } = /** @type {any} */ (fields.response_format ?? {});
+  if (type !== "text" || Object.keys(rest).length) {
+    throw unsupported(`response_format.type ${type}`, ["text"]);
   }
-  const { stream = false } = request;
-  if (typeof stream !== "boolean") throw wrong("stream", stream, "true or false");
-  const messages = checkMessages(request.messages);
+  const messages = checkMessages(fields.messages);
   return {
-    messages: messages.map(({ role, text }) => ({ role, content: text })),
+    ...checkCommon(fields, fields, model),
+    messages: messages.map(({ images, ...message }) => message),
     images: messages.flatMap(({ images }) => images),
-    stream,
-    max_tokens: checkNumber("max_tokens", request.max_tokens, 1, Number.MAX_SAFE_INTEGER),
-    temperature: checkTemperature(request.temperature),
-    seed: checkNumber("seed", request.seed, 0, MAX_SEED),
-    stop: checkStop(request.stop),
+    tools: checkTools(fields),
   };
 }
 
 /**
- * @param {unknown} messages
- * @returns {(Content & {role: Message["role"]})[]}
+ * Check a request to continue a text.
+ * @param {CompletionRequest} request
+ * @param {AskedModel} model
+ * @returns {CheckedCompletion}
  */
-function checkMessages(messages) {
-  if (!Array.isArray(messages) || messages.length === 0) {
-    throw wrong("messages", messages, "a list of at least one message");
+export function checkCompletionRequest(request, model) {
+  const { logprobs, ...fields } = present(request, COMPLETION_FIELDS);
+  const { prompt, echo = false } = fields;
+  const isText = typeof prompt === "string" && prompt !== "";
+  const isTokens = Array.isArray(prompt) && prompt.every(Number.isInteger) && prompt.length > 0;
+  if (!isText && !isTokens) throw wrong("prompt", prompt, "one text or the ids of one, not empty");
+  const top_logprobs = checkInteger({ logprobs }, "logprobs", 0, 5); // OpenAI's
+  const asked = top_logprobs === null ? fields : { ...fields, logprobs: true, top_logprobs };
+  const checkedEcho = checkBoolean("echo", echo);
+  if (checkedEcho && top_logprobs !== null) throw wrong("echo", echo, "false beside logprobs");
+  return {
+    ...checkCommon(fields, asked, model),
+    prompt: /** @type {string | number[]} */ (prompt),
+    echo: checkedEcho,
+  };
+}
+
+/**
+ * The fields that a request has; null is the same as leaving one out.
+ * @param {object} request
+ * @param {string[]} known
+ * @returns {Record<string, unknown>}
+ */
+function present(request, known) {
+  const fields = Object.entries(request).filter(([, value]) => value != null);
+  for (const [name] of fields) if (!known.includes(name)) throw unsupported(name, known);
+  return Object.fromEntries(fields);
+}
+
+/**
+ * @param {Record<string, unknown>} fields
+ * @param {object} options
+ * @param {AskedModel} model
+ * @returns {Common}
+ */
+function checkCommon({ model: id, n, stream = false, stream_options }, options, model) {
+  if (id !== undefined && id !== model.id) {
+    throw wrong("model", id, `${JSON.stringify(model.id)}, the model that is loaded, or none`);
   }
-  return messages.map((message, i) => {
-    const { role, content, ...rest } = message ?? {};
-    const name = `messages[${i}]`;
-    if (!ROLES.includes(role)) throw wrong(`${name}.role`, role, ROLES.join(", "));
-    const [other] = Object.keys(rest);
-    if (other) throw unsupported(`${name}.${other}`, ["role", "content"]);
-    return { role, ...readContent(content, `${name}.content`) };
-  });
+  const isStream = checkBoolean("stream", stream);
+  if (stream_options && !isStream) {
+    throw wrong("stream_options", stream_options, "stream to be true beside it");
+  }
+  const { include_usage = false, ...others } = /** @type {any} */ (stream_options ?? {});
+  const [other] = Object.keys(others);
+  if (other) throw unsupported(`stream_options.${other}`, ["include_usage"]);
+  return {
+    ...checkOptions(options, model.generation),
+    n: checkInteger({ n }, "n", 1, MAX_N) ?? 1,
+    stream: isStream,
+    include_usage: checkBoolean("stream_options.include_usage", include_usage),
+  };
 }
 
 /**
  * @param {string} name
  * @param {unknown} value
- * @param {number} min
- * @param {number} max
- * @returns {number | null}
+ * @returns {boolean}
  */
-function checkNumber(name, value, min, max) {
-  if (value === undefined || value === null) return null;
-  const number = Number(value);
-  if (typeof value === "number" && Number.isInteger(value) && number >= min && number <= max) {
-    return number;
-  }
-  throw wrong(name, value, `an integer from ${min} to ${max}`);
+function checkBoolean(name, value) {
+  if (typeof value === "boolean") return value;
+  throw wrong(name, value, "true or false");
 }
 
 /**
- * @param {unknown} value
- * @returns {number | null}
+ * @param {unknown} messages
+ * @returns {(ToolMessage & {images: ImageSource[]})[]}
  */
-function checkTemperature(value) {
-  if (value === undefined || value === null) return null;
-  if (typeof value === "number" && value >= 0 && value <= 2) return value;
-  throw wrong("temperature", value, "a number from 0 to 2");
+function checkMessages(messages) {
+  if (!Array.isArray(messages) || messages.length === 0) {
+    throw wrong("messages", messages, "a list of at least one message");
+  }
+  return messages.map((message, i) => checkMessage(message ?? {}, `messages[${i}]`));
 }
 
 /**
- * @param {unknown} stop
- * @returns {string[]}
+ * @param {any} message
+ * @param {string} name
+ * @returns {ToolMessage & {images: ImageSource[]}}
  */
-function checkStop(stop) {
-  if (stop === undefined || stop === null) return [];
-  const list = Array.isArray(stop) ? stop : [stop];
-  if (list.length <= MAX_STOPS && list.every((text) => typeof text === "string" && text)) {
-    return list;
-  }
-  throw wrong("stop", stop, `a text, or a list of at most ${MAX_STOPS}, none of them empty`);
+function checkMessage(message, name) {
+  const { role } = message;
+  if (!ROLES.includes(role)) throw wrong(`${name}.role`, role, ROLES.join(", "));
+  const known = ["role", "content"];
+  if (role === "assistant") known.push("tool_calls");
+  if (role === "tool") known.push("tool_call_id");
+  const other = Object.keys(message).find((key) => message[key] != null && !known.includes(key));
+  if (other) throw unsupported(`${name}.${other}`, known);
+  const calls = message.tool_calls && checkToolCalls(message.tool_calls, `${name}.tool_calls`);
+  const content = calls ? (message.content ?? "") : message.content;
+  const { text, images } = readContent(content, `${name}.content`);
+  return {
+    role: role === "developer" ? "system" : role,
+    content: text,
+    ...(calls && { tool_calls: calls }),
+    ...(role === "tool" && { tool_call_id: message.tool_call_id }),
+    images,
+  };
 }

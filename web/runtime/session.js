@@ -5,9 +5,9 @@
  * The twin of webgemma/runtime/session.py.
  */
 
-/** @import { FinishReason } from "./types.d.ts" */
 /** @import { Runner } from "./runner.js" */
 /** @import { Choice, Sampling } from "./sampling.js" */
+/** @import { Steps } from "./steps.js" */
 /** @import { Pixels } from "./vision.js" */
 
 import { ConfigError } from "./errors.js";
@@ -25,14 +25,28 @@ import { checkPrefix, encodeImage, samePixels } from "./vision.js";
  */
 
 /**
- * What `generate` measured and decided.
- * @typedef {object} Generation
- * @property {FinishReason} finish_reason
- * @property {number} cached_tokens tokens of the prompt that were in the cache
+ * How a text ended.
+ * @typedef {object} Ended
+ * @property {"stop" | "length" | "abort"} finish_reason
  * @property {number} num_tokens generated, without the stop token
+ */
+/**
+ * What `generate` measured.
+ * @typedef {object} Measured
+ * @property {number} cached_tokens tokens of the prompt that were in the cache
  * @property {number} prefill_duration_ms up to the first token
  * @property {number} decode_duration_ms after it
  */
+/** @typedef {Ended & Measured} Generation */
+
+/** What is measured of a text that was aborted before it began. @type {Readonly<Generation>} */
+const NOTHING = Object.freeze({
+  finish_reason: "abort",
+  num_tokens: 0,
+  cached_tokens: 0,
+  prefill_duration_ms: 0,
+  decode_duration_ms: 0,
+});
 
 /** A conversation on a runner. */
 export class Session {
@@ -141,11 +155,10 @@ export class Session {
    * @returns {AsyncGenerator<Choice, Generation, void>}
    */
   async *generate(tokenIds, options = {}) {
-    const { signal } = options;
-    const stops = new Set(options.stopTokenIds ?? []);
+    const { signal, pixels = null, maxTokens = Infinity, sampling } = options;
     const started = performance.now();
     this.checkLength(tokenIds);
-    const { pixels = null, maxTokens = Infinity, sampling } = options;
+    if (signal?.aborted) return { ...NOTHING };
     const cached_tokens = this.reusable(tokenIds, pixels);
     this.begin(pixels, tokenIds.length);
     this.cached.length = cached_tokens;
@@ -155,31 +168,40 @@ export class Session {
     const room = this.contextWindowSize - tokenIds.length + 1; // the last token needs no place
     const limit = Math.min(maxTokens, room);
     const steps = makeSteps(this.runner, chunk, tokenIds, { ...GREEDY, ...sampling }, limit);
+    const { first, ...ended } = yield* this.take(steps, new Set(options.stopTokenIds), signal);
+    return {
+      ...ended,
+      cached_tokens,
+      prefill_duration_ms: first - started,
+      decode_duration_ms: performance.now() - first,
+    };
+  }
+
+  /**
+   * Take tokens of steps until a stop token, the limit or the signal ends them.
+   * @param {Steps} steps
+   * @param {Set<number>} stops
+   * @param {AbortSignal} [signal]
+   * @returns {AsyncGenerator<Choice, Ended & {first: number}, void>} `first`: when the first token came
+   */
+  async *take(steps, stops, signal) {
     let first = performance.now();
     let num_tokens = 0;
     let previous = -1; // the last token that was given out
-    /** @type {FinishReason} */
-    let finish_reason = "length";
     while (num_tokens < steps.limit) {
       const choice = signal?.aborted ? undefined : await steps.next();
       if (num_tokens === 0) first = performance.now();
       if (choice === undefined || signal?.aborted) {
-        finish_reason = "abort";
-        break;
+        return { finish_reason: "abort", num_tokens, first };
       }
       // A token enters the caches with the step after it.
       if (num_tokens > 0) this.cached.push(previous);
-      if (stops.has(choice.token_id)) {
-        finish_reason = "stop";
-        break;
-      }
+      if (stops.has(choice.token_id)) return { finish_reason: "stop", num_tokens, first };
       previous = choice.token_id;
       num_tokens += 1;
       yield choice;
     }
-    const prefill_duration_ms = first - started;
-    const decode_duration_ms = performance.now() - first;
-    return { finish_reason, cached_tokens, num_tokens, prefill_duration_ms, decode_duration_ms };
+    return { finish_reason: "length", num_tokens, first };
   }
 
   /**

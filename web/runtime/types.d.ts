@@ -1,5 +1,7 @@
 /** The JSON files of a built model (docs/program.md) and the shapes of the public API. */
 
+export * from "./openai.d.ts";
+
 /** A number of bytes or workgroups: an integer, or an expression (expr.js). */
 export type Size = number | string;
 
@@ -232,76 +234,6 @@ export interface Message {
   role: "system" | "user" | "assistant";
   content: string;
 }
-
-/** A picture: a file, what was decoded of one, or a data: or blob: URL. */
-export type ImageSource = Blob | ImageBitmap | string;
-
-export type ContentPart =
-  | { type: "text"; text: string }
-  | { type: "image_url"; image_url: { url: string } }
-  /** Not OpenAI's: a picture that needs no URL. */
-  | { type: "image"; image: Blob | ImageBitmap };
-
-/** A message of a request: one for a model that sees may have a picture in it. */
-export interface RequestMessage {
-  role: Message["role"];
-  content: string | ContentPart[];
-}
-
-export interface ChatRequest {
-  messages: RequestMessage[];
-  stream?: boolean;
-  max_tokens?: number | null;
-  temperature?: number | null;
-  seed?: number | null;
-  stop?: string | string[] | null;
-}
-
-/** OpenAI's, plus "abort" after interrupt(). */
-export type FinishReason = "stop" | "length" | "abort";
-
-export interface Usage {
-  prompt_tokens: number;
-  completion_tokens: number;
-  total_tokens: number;
-  extra: {
-    /** Tokens of the prompt that were in the cache already. */
-    cached_tokens: number;
-    prefill_duration_ms: number;
-    decode_duration_ms: number;
-    prefill_tokens_per_s: number;
-    decode_tokens_per_s: number;
-  };
-}
-
-export interface ChatChunk {
-  id: string;
-  object: "chat.completion.chunk";
-  created: number;
-  model: string;
-  choices: {
-    index: 0;
-    delta: { role?: "assistant"; content?: string };
-    finish_reason: FinishReason | null;
-  }[];
-  usage?: Usage;
-}
-
-export interface ChatCompletion {
-  id: string;
-  object: "chat.completion";
-  created: number;
-  model: string;
-  choices: {
-    index: 0;
-    message: { role: "assistant"; content: string };
-    finish_reason: FinishReason;
-  }[];
-  usage: Usage;
-}
-
-/** What a running completion reports, piece by piece. */
-export type CompletionEvent = { text: string } | { finish_reason: FinishReason; usage: Usage };
 
 /** What stands around the messages of one role (docs/chat.md). */
 export interface ChatRole {

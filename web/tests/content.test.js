@@ -3,7 +3,7 @@ import test from "node:test";
 
 import { readContent } from "../runtime/content.js";
 import { ConfigError, UnsupportedError } from "../runtime/errors.js";
-import { checkRequest } from "../runtime/request.js";
+import { checkChatRequest } from "../runtime/request.js";
 
 const URL = "data:image/png;base64,AAAA";
 const picture = new Blob(["x"]);
@@ -25,7 +25,10 @@ test("a request has the texts of its messages, and all pictures", () => {
     { type: "text", text: "caption en" },
   ];
   const request = /** @type {any} */ ({ messages: [{ role: "user", content }] });
-  const { messages, images } = checkRequest(request);
+  const { messages, images } = checkChatRequest(request, {
+    id: "x",
+    generation: { stop_token_ids: [] },
+  });
   assert.deepEqual(messages, [{ role: "user", content: "caption en" }]);
   assert.deepEqual(images, [picture]);
 });

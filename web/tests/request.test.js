@@ -2,34 +2,72 @@ import assert from "node:assert/strict";
 import test from "node:test";
 
 import { ConfigError, UnsupportedError } from "../runtime/errors.js";
-import { checkRequest } from "../runtime/request.js";
+import { checkChatRequest, checkCompletionRequest } from "../runtime/request.js";
 
 const messages = [{ role: "user", content: "hi" }];
 
-test("a minimal request is filled in", () => {
-  assert.deepEqual(checkRequest({ messages }), {
+const MODEL = { id: "pebble", generation: { stop_token_ids: [], temperature: 0.5, top_k: 7 } };
+const OFF = {
+  top_p: 1,
+  min_p: 0,
+  presence_penalty: 0,
+  frequency_penalty: 0,
+  repetition_penalty: 1,
+  logit_bias: {},
+  top_logprobs: null,
+};
+
+test("a minimal request is filled in, with the model's own values", () => {
+  const { sampling, ...checked } = checkChatRequest({ messages }, MODEL);
+  assert.deepEqual(checked, {
     messages,
     images: [],
+    tools: null,
     stream: false,
+    include_usage: false,
+    n: 1,
     max_tokens: null,
-    temperature: null,
-    seed: null,
     stop: [],
+    drops_oldest: false,
   });
+  const { seed, ...rest } = sampling;
+  assert.ok(Number.isInteger(seed));
+  assert.deepEqual(rest, { ...OFF, temperature: 0.5, top_k: 7 });
 });
 
-test("a full request is taken as it is", () => {
-  const request = { messages, stream: true, max_tokens: 5, temperature: 0, seed: 0, stop: "end" };
-  assert.deepEqual(checkRequest(request), { ...request, images: [], stop: ["end"] });
+test("a prompt is a text or token ids", () => {
+  for (const prompt of ["hi", [2, 5]]) {
+    const { prompt: checked, sampling } = checkCompletionRequest({ prompt, logprobs: 3 }, MODEL);
+    assert.deepEqual([checked, sampling.top_logprobs], [prompt, 3]);
+  }
+  for (const prompt of ["", [], ["hi"], [[1]], null]) {
+    assert.throws(
+      () => checkCompletionRequest(/** @type {any} */ ({ prompt }), MODEL),
+      ConfigError,
+    );
+  }
+});
+
+test("a reply that was given out can be sent back", () => {
+  const reply = { role: "assistant", content: "x", refusal: null, tool_calls: null };
+  const request = /** @type {any} */ ({ messages: [...messages, reply, ...messages] });
+  assert.deepEqual(checkChatRequest(request, MODEL).messages[1], {
+    role: "assistant",
+    content: "x",
+  });
 });
 
 /** @type {[string, object, string][]} */
 const refused = [
-  ["a field we do not have", { top_p: 0.9 }, "'top_p' is not supported"],
+  ["a field we do not have", { mirostat: 2 }, "'mirostat' is not supported"],
   ["no messages", { messages: [] }, "'messages': got [], expected a list of at least one"],
   ["messages that are a text", { messages: "hi" }, `'messages': got "hi", expected a list`],
   ["a message that is null", { messages: [null] }, "'messages[0].role': got undefined"],
-  ["an unknown role", { messages: [{ role: "tool", content: "" }] }, `got "tool", expected system`],
+  [
+    "an unknown role",
+    { messages: [{ role: "robot", content: "" }] },
+    `got "robot", expected system`,
+  ],
   [
     "a part without its text",
     { messages: [{ role: "user", content: [{ type: "text" }] }] },
@@ -54,7 +92,7 @@ const refused = [
 for (const [name, fields, message] of refused) {
   test(`${name} is refused`, () => {
     assert.throws(
-      () => checkRequest(/** @type {any} */ ({ messages, ...fields })),
+      () => checkChatRequest(/** @type {any} */ ({ messages, ...fields }), MODEL),
       (error) => {
         assert.ok(error instanceof ConfigError || error instanceof UnsupportedError);
         assert.ok(error.message.startsWith(`request: `));
