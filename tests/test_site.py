@@ -4,6 +4,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -43,11 +44,25 @@ def test_a_site_holds_page_runtime_index_and_model(tmp_path: Path) -> None:
     assert any(path.startswith("webgemma/") and path.endswith(".js") for path in files)
     assert b"require-trusted-types-for 'script'" in files["_headers"]
     assert not any(".lock" in path or path.endswith(".test.js") for path in files)
-    assert json.loads(files["models/index.json"]) == {
-        "version": 1,
-        "models": [{"id": "tiny", "name": "Tiny"}],
-    }
+    index = json.loads(files["models/index.json"])
+    assert re.fullmatch("[0-9a-f]{16}", index.pop("shell"))
+    assert index == {"version": 1, "models": [{"id": "tiny", "name": "Tiny"}]}
     assert os.listdir(tmp_path) == ["site"]
+
+
+def test_the_service_worker_knows_every_file_of_the_page(tmp_path: Path) -> None:
+    write_site(tmp_path / "site")
+    files = tree(tmp_path / "site")
+    line = re.search(rb"^const SHELL = (.*);$", files["sw.js"], re.MULTILINE)
+    assert line is not None
+    shell = json.loads(line[1])
+    assert shell["version"] == json.loads(files["models/index.json"])["shell"]
+    page = {path for path in files if path.startswith(("app/", "webgemma/", "vendor/"))}
+    assert shell["files"] == {
+        path: hashlib.sha256(files[path]).hexdigest()
+        for path in sorted({*page, "index.html", "manifest.webmanifest"})
+        if not path.endswith(".d.ts")
+    }
 
 
 def test_all_of_web_is_shipped_but_its_tests_and_types() -> None:

@@ -28,7 +28,7 @@ from webgemma.errors import ConfigError, FormatError
 from webgemma.hosts import check_host, find_host
 from webgemma.layout import INDEX, MANIFEST, SITE_VERSION, check_model_id, check_relative_path
 from webgemma.staging import Staging, cannot_write, check_room
-from webgemma.web import WEB_PARTS, copy_web, headers_file
+from webgemma.web import WEB_PARTS, copy_web, headers_file, write_service_worker
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -136,7 +136,9 @@ class SiteWriter:
         index = [{"id": model.id, "name": model.name} for model in self._models]
         try:
             copy_web(folder)
-            (folder / INDEX).write_bytes(to_json({"version": SITE_VERSION, "models": index}))
+            contents = {"version": SITE_VERSION, "models": index}
+            contents["shell"] = write_service_worker(folder)
+            (folder / INDEX).write_bytes(to_json(contents))
             (folder / ".nojekyll").touch()
             weights = [f"models/{m.id}/{p}" for m in self._models for p in m.hashed_folders]
             (folder / "_headers").write_text(headers_file(folder, weights), encoding="utf-8")

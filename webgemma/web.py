@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import shutil
 from html.parser import HTMLParser
 from pathlib import Path
@@ -15,8 +17,14 @@ WEB_PARTS = {
     "runtime": "webgemma",
     "vendor": "vendor",
     "manifest.webmanifest": "manifest.webmanifest",
+    "sw.js": "sw.js",
 }
 """Path in web/ -> path in the site."""
+SERVICE_WORKER = "sw.js"
+NO_SHELL = 'const SHELL = { version: "", files: {} };'
+"""The line of the service worker that a build replaces."""
+DIGEST_LENGTH = 16
+"""Hexadecimal digits of the page's version."""
 
 
 def copy_web(folder: Path) -> None:
@@ -41,6 +49,31 @@ def copy_web(folder: Path) -> None:
             )
         else:
             shutil.copyfile(web / source, folder / target)
+
+
+def write_service_worker(site: Path) -> str:
+    """Tell the service worker which files the page has, so that it keeps them as one whole.
+
+    Args:
+        site: The folder, with all files of the page as they will be served.
+
+    Returns:
+        The version of the page: a digest of their hashes.
+    """
+    roots = [site / target for target in WEB_PARTS.values() if target != SERVICE_WORKER]
+    paths = [path for root in roots for path in (root, *root.rglob("*")) if path.is_file()]
+    hashes = {
+        path.relative_to(site).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(paths)
+        if not path.name.endswith(".d.ts")
+    }
+    worker = site / SERVICE_WORKER
+    text = worker.read_text(encoding="utf-8")
+    assert text.count(NO_SHELL) == 1, "sw.js has its line"
+    digest = hashlib.sha256((json.dumps(hashes) + text).encode()).hexdigest()[:DIGEST_LENGTH]
+    shell = json.dumps({"version": digest, "files": hashes})
+    worker.write_text(text.replace(NO_SHELL, f"const SHELL = {shell};"), encoding="utf-8")
+    return digest
 
 
 def headers_file(site: Path, hashed_folders: list[str]) -> str:

@@ -34,6 +34,7 @@ ARGUMENTS = [
     "--no-first-run",
 ]
 SECONDS_TO_LOAD = 180  # SwiftShader compiles slowly, more so beside other tests
+BLOCKED = "Service Worker registration blocked by Playwright"
 NOTE_VIOLATIONS = """
 window.violations = [];
 document.addEventListener("securitypolicyviolation", (event) =>
@@ -79,11 +80,14 @@ OpenPage = Callable[..., Watched]
 
 @pytest.fixture(scope="module")
 def open_page(browser: Browser) -> Iterator[OpenPage]:
-    """Open a page of a served site in a context of its own, and watch it."""
+    """Open a page of a served site in a context of its own, and watch it.
+
+    Unless `service_workers="allow"`, the page has none: requests go where tests see them.
+    """
     contexts = []
 
     def open_(server: SiteServer, **options: Any) -> Watched:
-        context = browser.new_context(**options)
+        context = browser.new_context(**{"service_workers": "block", **options})
         contexts.append(context)
         context.add_init_script(NOTE_VIOLATIONS)
         page = context.new_page()
@@ -92,7 +96,8 @@ def open_page(browser: Browser) -> Iterator[OpenPage]:
         host = urlsplit(server.url).netloc
 
         def on_console(message: ConsoleMessage) -> None:
-            if message.type in ("error", "warning") and "favicon" not in message.location["url"]:
+            expected = "favicon" in message.location["url"] or BLOCKED in message.text
+            if message.type in ("error", "warning") and not expected:
                 watched.problems.append(message.text)
 
         page.on("console", on_console)

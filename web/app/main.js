@@ -16,6 +16,7 @@ import { Composer } from "./composer.js";
 import { byId, element } from "./dom.js";
 import { formatBytes } from "./format.js";
 import { gallery } from "./gallery.js";
+import { bringUpToDate, keepPage } from "./offline.js";
 import { errorPanel, note } from "./panel.js";
 import { PictureInput } from "./picture-input.js";
 import { readQuery } from "./query.js";
@@ -23,6 +24,9 @@ import { Settings } from "./settings.js";
 import { Welcome, suggestions } from "./welcome.js";
 
 const ASK_FROM_NBYTES = 50e6; // larger models are loaded when somebody says so
+const OLD_PAGE =
+  "this page is older than the models of its site. Close its other tabs and try again; if that " +
+  "does not help, the site is being uploaded: try again later.";
 const MARKED = new URL("../vendor/marked.js", import.meta.url).href;
 
 const query = readQuery(location.search);
@@ -55,7 +59,10 @@ select.addEventListener("change", () => open(select.value));
 /** Read the list of models and open the first, or the one the address names. */
 async function start() {
   try {
-    const models = await fetchModels();
+    const { models, shell } = await fetchIndex();
+    const page = await bringUpToDate(shell);
+    if (page === "reloading") return;
+    if (page === "blocked") throw new DownloadError(OLD_PAGE);
     select.replaceChildren(...models.map(({ id, name }) => element("option", { value: id }, name)));
     select.hidden = models.length < 2;
     byId("model-name", HTMLElement).hidden = models.length > 1;
@@ -68,18 +75,18 @@ async function start() {
 }
 
 /**
- * The models of this site.
- * @returns {Promise<{id: string, name: string}[]>}
+ * The models of this site, and the version of the page that came with them.
+ * @returns {Promise<{models: {id: string, name: string}[], shell?: string}>}
  */
-async function fetchModels() {
-  const response = await fetch("./models/index.json").catch((cause) => {
+async function fetchIndex() {
+  const response = await fetch("./models/index.json", { cache: "no-cache" }).catch((cause) => {
     throw new DownloadError("models/index.json: the server could not be reached. Try again.", {
       cause,
     });
   });
   const isJson = response.headers.get("content-type")?.includes("json");
-  const { models } = response.ok && isJson ? await response.json() : { models: [] };
-  if (models.length) return models;
+  const index = response.ok && isJson ? await response.json() : { models: [] };
+  if (index.models.length) return index;
   throw new DownloadError(
     `models/index.json: got no models (status ${response.status}), expected at least one. ` +
       `Upload the whole site folder again.`,
@@ -242,3 +249,4 @@ function showError(error, again) {
 }
 
 await start();
+await keepPage();
