@@ -236,12 +236,12 @@ def test_a_file_is_written_once_also_where_case_does_not_count(tmp_path: Path, p
 
 def test_a_host_that_does_not_take_the_site_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
-        write_site(tmp_path / "s", host="cloudflare", shard=bytes(25 * 2**20 + 1))
+        write_site(tmp_path / "s", host="cloudflare-pages", shard=bytes(25 * 2**20 + 1))
     message = str(caught.value)
     assert message.startswith("Cloudflare Pages does not take this site: file models/tiny/weights-")
     assert message.endswith(
-        "got 26,214,401 bytes, expected at most 26,214,400. Choose another --host or a smaller "
-        "model; see docs/hosting.md."
+        "got 26,214,401 bytes, expected at most 26,214,400. Choose another --host, a smaller "
+        "model, or keep its weights elsewhere with --weights-url; see docs/hosting.md."
     )
     assert os.listdir(tmp_path) == []
 
@@ -250,7 +250,8 @@ def test_an_unknown_host_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         SiteWriter(tmp_path / "s", host="geocities")
     assert str(caught.value) == (
-        "host: got 'geocities', expected one of: any, github, cloudflare, netlify, hf."
+        "host: got 'geocities', expected one of: any, github-pages, cloudflare-pages, netlify, "
+        "hf-space."
     )
 
 

@@ -89,6 +89,7 @@ def build_site(
     context_window_size: int | None = None,
     samples: str | Path | None = None,
     host: str = "any",
+    weights_url: str | None = None,
     force: bool = False,
     progress: Progress = no_progress,
 ) -> SiteReport:
@@ -109,6 +110,8 @@ def build_site(
         samples: A folder of PNG files that the page offers to a model that sees; by default
             `samples` in the source's folder.
         host: A static host whose limits the site must keep (webgemma.hosts).
+        weights_url: Where the weights will lie, if not in the site: they are written into a
+            folder beside it, for uploading there.
         force: Replace a site that is there.
         progress: Told of the stages reading, packing and hashing.
 
@@ -123,7 +126,9 @@ def build_site(
     lowered = lower(checkpoint, quantization=asked)
     program = summarize(check(lowered.program, lowered.shaders))
     nbytes = sum(s.matrix.nbytes for s in matrices(lowered))
-    with SiteWriter(out, force=force, host=host, expected_nbytes=nbytes) as site:
+    with SiteWriter(
+        out, force=force, host=host, weights_url=weights_url, expected_nbytes=nbytes
+    ) as site:
         model = write_model(site, checkpoint, lowered, program, options)
     return SiteReport(
         path=site.path,

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,8 @@ MANIFEST = "webgemma.json"
 PROGRAM = "program.json"
 TENSOR_CACHE = "ndarray-cache.json"
 """MLC's older name of it; see docs/program.md."""
+WEIGHTS_INDEX = "weights.json"
+"""In a folder of weights that lies beside its site: whose they are."""
 MAX_JSON_NBYTES = 64 * 1024 * 1024
 """More than any program.json of a real model; a bound on what a foreign file makes us read."""
 
@@ -154,6 +157,35 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     for name in manifest["files"]:
         check_relative_path(name, str(path))
     return manifest
+
+
+def folder_of_weights(site: Path) -> Path:
+    """Return the folder beside a site that holds its weights, where --weights-url is used."""
+    return site.with_name(f"{site.name}-weights")
+
+
+def find_file(folder: Path, manifest: Mapping[str, Any], path: str) -> Path:
+    """Return a file of a model: in its folder or, weights of --weights-url, beside the site.
+
+    Args:
+        folder: The model's.
+        manifest: Its webgemma.json.
+        path: As the manifest names it.
+
+    Raises:
+        FormatError: the weights are elsewhere, and not on this machine.
+    """
+    weights = manifest.get("weights", {})
+    inside = folder / path
+    if "url" not in weights or not path.startswith(weights["path"]) or inside.is_file():
+        return inside
+    beside: Path = folder_of_weights(folder.resolve().parents[1]) / folder.name / path
+    if beside.is_file():
+        return beside
+    raise FormatError(
+        f"{inside}: got no such file, expected it there or at {beside}. The site keeps its "
+        f"weights at {weights['url']}: copy them from there."
+    )
 
 
 def _check_version(path: Path, value: dict[str, Any]) -> None:

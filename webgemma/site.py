@@ -25,15 +25,38 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from webgemma.errors import ConfigError, FormatError
-from webgemma.hosts import check_host, find_host
-from webgemma.layout import INDEX, MANIFEST, SITE_VERSION, check_model_id, check_relative_path
+from webgemma.hosts import (
+    HOST_FILES,
+    check_expected_nbytes,
+    check_host,
+    check_weights_url,
+    connect_sources,
+    find_host,
+    host_files,
+)
+from webgemma.layout import (
+    INDEX,
+    MANIFEST,
+    SITE_VERSION,
+    WEIGHTS_INDEX,
+    check_model_id,
+    check_relative_path,
+    folder_of_weights,
+)
 from webgemma.staging import Staging, cannot_write, check_room
-from webgemma.web import WEB_PARTS, copy_web, headers_file, write_service_worker
+from webgemma.web import (
+    WEB_PARTS,
+    allow_connections,
+    copy_web,
+    headers_file,
+    weights_headers_file,
+    write_service_worker,
+)
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
-OTHER_PARTS = ("_headers", ".nojekyll", "models")
+OTHER_PARTS = (*HOST_FILES, "models")
 """What else a site holds at its top level."""
 SPARE_NBYTES = 16 * 1024 * 1024
 """Room for everything but the weights: page, shaders, program, tokenizer."""
@@ -60,6 +83,7 @@ class SiteWriter:
         *,
         force: bool = False,
         host: str = "any",
+        weights_url: str | None = None,
         expected_nbytes: int = 0,
     ) -> None:
         """Check that a site may and can be written.
@@ -68,26 +92,35 @@ class SiteWriter:
             out: The site's folder.
             force: Replace a site that is there.
             host: Key of webgemma.hosts.HOSTS, whose limits the site must keep.
-            expected_nbytes: About how much the models will take.
+            weights_url: Where the weights will lie, if not in the site: they are written into a
+                folder beside it (layout.folder_of_weights), for uploading there.
+            expected_nbytes: About how much the models' weights will take.
 
         Raises:
-            ConfigError: the folder is in use, the disk has too little room, or there is no
-                such host.
+            ConfigError: the folder is in use, the disk or the host has too little room, or there
+                is no such host.
         """
         self.path = Path(out).resolve()
         self._host = host
         self._models: list[ModelWriter] = []
         self._staging: Staging | None = None
-        find_host(host)
+        self._weights_url = None if weights_url is None else check_weights_url(weights_url)
+        self._weights_staging: Staging | None = None
+        check_expected_nbytes(host, 0 if weights_url else expected_nbytes)
         check_may_write(self.path, force=force)
+        if weights_url is not None:
+            check_may_write_weights(folder_of_weights(self.path), force=force)
         check_room(self.path, expected_nbytes + SPARE_NBYTES)
 
     def __enter__(self) -> Self:
-        staging = self._staging = Staging(self.path)
+        self._staging = Staging(self.path)
+        if self._weights_url is not None:
+            self._weights_staging = Staging(folder_of_weights(self.path))
         try:
-            staging.create()
-        except KeyboardInterrupt:
-            staging.discard()
+            for staging in self._stagings():
+                staging.create()
+        except BaseException:
+            self._discard()
             raise
         return self
 
@@ -97,14 +130,13 @@ class SiteWriter:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        staging = self._entered()
         try:
             if error is None:
-                self._complete(staging.folder)
-                staging.publish()
+                self._complete(self._entered().folder)
+                for staging in self._stagings():
+                    staging.publish()
         finally:
-            staging.discard()
-            self._staging = None
+            self._discard()
 
     def model(self, model_id: str, *, name: str) -> ModelWriter:
         """Start the folder of a model; its `finish` must be called before the site is left."""
@@ -112,7 +144,9 @@ class SiteWriter:
         if any(model.id == model_id for model in self._models):
             raise ConfigError(f"model id: got {model_id!r} twice. Choose another with --model-id.")
         folder = self._entered().folder / "models" / model_id
-        writer = ModelWriter(folder, shown=self.path / "models" / model_id, name=name)
+        shown = self.path / "models" / model_id
+        url = None if self._weights_url is None else f"{self._weights_url}{model_id}/"
+        writer = ModelWriter(folder, shown=shown, name=name, weights_url=url)
         self._models.append(writer)
         return writer
 
@@ -129,6 +163,15 @@ class SiteWriter:
         assert self._staging is not None, "a SiteWriter is used in a with statement"
         return self._staging
 
+    def _stagings(self) -> list[Staging]:
+        """The folders being written: weights come first, a site is nothing without them."""
+        return [s for s in (self._weights_staging, self._staging) if s is not None]
+
+    def _discard(self) -> None:
+        for staging in self._stagings():
+            staging.discard()
+        self._staging = self._weights_staging = None
+
     def _complete(self, folder: Path) -> None:
         """Add the page and the index, and check the whole against the host."""
         assert self._models, "a site has a model"
@@ -136,28 +179,59 @@ class SiteWriter:
         index = [{"id": model.id, "name": model.name} for model in self._models]
         try:
             copy_web(folder)
+            if self._weights_url is not None:
+                allow_connections(folder, connect_sources(self._weights_url))
             contents = {"version": SITE_VERSION, "models": index}
             contents["shell"] = write_service_worker(folder)
             (folder / INDEX).write_bytes(to_json(contents))
-            (folder / ".nojekyll").touch()
-            weights = [f"models/{m.id}/{p}" for m in self._models for p in m.hashed_folders]
-            (folder / "_headers").write_text(headers_file(folder, weights), encoding="utf-8")
+            self._write_host_files(folder)
+            if self._weights_staging is not None:
+                self._move_weights(self._weights_staging.folder)
         except OSError as error:
             raise cannot_write(self.path, error) from error
         check_host(self._host, self.files())
+
+    def _write_host_files(self, folder: Path) -> None:
+        """Write what the host reads."""
+        texts = host_files(self._host, " and ".join(model.name for model in self._models))
+        if find_host(self._host).reads_headers:
+            weights = [f"models/{m.id}/{p}" for m in self._models for p in m.hashed_folders]
+            texts["_headers"] = headers_file(folder, [] if self._weights_url else weights)
+        for name, text in texts.items():
+            (folder / name).write_text(text, encoding="utf-8")
+
+    def _move_weights(self, folder: Path) -> None:
+        """Move the weights of all models to a folder of their own, and say whose it is."""
+        for model in self._models:
+            (folder / model.id).mkdir()
+            for name in model.hashed_folders:
+                model.path(name).rename(folder / model.id / name)
+        contents = {"version": SITE_VERSION, "weights": [model.id for model in self._models]}
+        (folder / WEIGHTS_INDEX).write_bytes(to_json(contents))
+        (folder / "_headers").write_text(weights_headers_file(), encoding="utf-8")
 
 
 class ModelWriter:
     """Writes the folder of one model and keeps the hash of every file in it."""
 
-    def __init__(self, folder: Path, *, shown: Path, name: str) -> None:
-        """Start with an empty folder; `shown` is where it will stand, for error messages."""
+    def __init__(
+        self, folder: Path, *, shown: Path, name: str, weights_url: str | None = None
+    ) -> None:
+        """Start with an empty folder.
+
+        Args:
+            folder: Where to write.
+            shown: Where it will stand, for error messages.
+            name: The model's name for people.
+            weights_url: The folder that will hold the weights' folder, if not this one.
+        """
         self.id = folder.name
         self.name = name
         self.hashed_folders: list[str] = []
         self.is_finished = False
         self._folder = folder
         self._shown = shown
+        self._weights_url = weights_url
         self._files: dict[str, dict[str, Any]] = {}
 
     @property
@@ -200,6 +274,10 @@ class ModelWriter:
         """Write a file of the model as JSON."""
         self.add_bytes(path, to_json(value))
 
+    def path(self, name: str) -> Path:
+        """Where something of the model is being written."""
+        return self._folder / name
+
     def digest(self, folder: str) -> str:
         """Return a short hash of everything in a folder of the model: names and bytes."""
         lines = [
@@ -225,6 +303,8 @@ class ModelWriter:
     def finish(self, manifest: Mapping[str, Any]) -> None:
         """Write webgemma.json: `manifest` and, as its last key, "files"."""
         value = {**manifest, "files": self.files}
+        if self._weights_url is not None:
+            value["weights"] = {**manifest["weights"], "url": self._weights_url}
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             (self._folder / MANIFEST).write_bytes(to_json(value))
@@ -288,6 +368,26 @@ def check_may_write(path: Path, *, force: bool) -> None:
     if not force:
         raise ConfigError(
             f"{path}: got a site that is there already. Replace it with --force or choose "
+            "another -o."
+        )
+
+
+def check_may_write_weights(path: Path, *, force: bool) -> None:
+    """Check that weights may be written to a folder of their own.
+
+    Raises:
+        ConfigError: something is there that is not ours, or that `force` is needed to replace.
+    """
+    if not path.exists() or (path.is_dir() and not any(path.iterdir())):
+        return
+    if not (path / WEIGHTS_INDEX).is_file():
+        raise ConfigError(
+            f"{path}: got something there that webgemma did not write, expected an empty folder "
+            "or none for the weights. Choose another -o."
+        )
+    if not force:
+        raise ConfigError(
+            f"{path}: got weights that are there already. Replace them with --force or choose "
             "another -o."
         )
 

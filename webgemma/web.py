@@ -23,6 +23,9 @@ WEB_PARTS = {
 SERVICE_WORKER = "sw.js"
 NO_SHELL = 'const SHELL = { version: "", files: {} };'
 """The line of the service worker that a build replaces."""
+FOREVER = "  Cache-Control: public, max-age=31536000, immutable, no-transform"
+CONNECT = "connect-src 'self'"
+"""The directive of the page's policy that names whom it may fetch from."""
 DIGEST_LENGTH = 16
 """Hexadecimal digits of the page's version."""
 
@@ -76,6 +79,14 @@ def write_service_worker(site: Path) -> str:
     return digest
 
 
+def allow_connections(site: Path, sources: str) -> None:
+    """Let the page fetch from other origins too: sources of its Content-Security-Policy."""
+    page = site / "index.html"
+    text = page.read_text(encoding="utf-8")
+    assert text.count(CONNECT) == 1, "index.html has its policy"
+    page.write_text(text.replace(CONNECT, f"{CONNECT} {sources}"), encoding="utf-8")
+
+
 def headers_file(site: Path, hashed_folders: list[str]) -> str:
     """Return `_headers`, which Cloudflare Pages and Netlify read.
 
@@ -90,11 +101,14 @@ def headers_file(site: Path, hashed_folders: list[str]) -> str:
         lines.append(f"  Content-Security-Policy: {policy}")
     lines += ["  X-Content-Type-Options: nosniff", "  Referrer-Policy: no-referrer"]
     for path in hashed_folders:
-        lines += [
-            f"/{path}/*",
-            "  Cache-Control: public, max-age=31536000, immutable, no-transform",
-        ]
+        lines += [f"/{path}/*", FOREVER]
     return "\n".join(lines) + "\n"
+
+
+def weights_headers_file() -> str:
+    """Return `_headers` for a folder of weights on an origin of its own."""
+    lines = ["/*", "  Access-Control-Allow-Origin: *", "  X-Content-Type-Options: nosniff"]
+    return "\n".join([*lines, "/*/weights-*", FOREVER]) + "\n"
 
 
 def content_security_policy(site: Path) -> str | None:

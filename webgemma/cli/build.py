@@ -22,7 +22,7 @@ EXAMPLES = """\b
 Examples:
   webgemma build gemma-2-2b-it-Q4_K_M.gguf -o site
   webgemma build ./gemma-2b -o site --quantization q4f16_1 --embedding-quantization q8_0
-  webgemma build model-00001-of-00003.gguf -o site --host cloudflare --force
+  webgemma build model-00001-of-00003.gguf -o site --host cloudflare-pages --force
   webgemma build paligemma-text-f16.gguf --mmproj paligemma-mmproj-f16.gguf -o site"""
 
 
@@ -86,9 +86,17 @@ def build(
         typer.Option(
             "--host",
             metavar="HOST",
-            help="Check the limits of: any, github, cloudflare, netlify or hf.",
+            help="Write for: any, github-pages, cloudflare-pages, netlify or hf-space.",
         ),
     ] = "any",
+    weights_url: Annotated[
+        str | None,
+        typer.Option(
+            "--weights-url",
+            metavar="URL",
+            help="Where the weights will lie; they go into SITE-weights, for uploading there.",
+        ),
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace a site that is there.")] = False,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
@@ -114,6 +122,7 @@ def build(
             context_window_size=context_window_size,
             samples=samples,
             host=host,
+            weights_url=weights_url,
             force=force,
             progress=progress,
         )

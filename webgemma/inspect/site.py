@@ -11,7 +11,14 @@ from webgemma.inspect.facts import Facts
 from webgemma.inspect.model import licence_row, model_rows
 from webgemma.inspect.program import read_program, run_rows
 from webgemma.inspect.tensors import TensorRow, tensor_data, tensor_sections
-from webgemma.layout import MANIFEST, TENSOR_CACHE, model_folder, read_json, read_manifest
+from webgemma.layout import (
+    MANIFEST,
+    TENSOR_CACHE,
+    find_file,
+    model_folder,
+    read_json,
+    read_manifest,
+)
 from webgemma.program.check import check, summarize
 from webgemma.progress import format_bytes
 from webgemma.sources.licences import is_document
@@ -54,7 +61,7 @@ def _runs(folder: Path) -> tuple[list[tuple[str, str]], dict[str, Any]]:
 
 def _tensors(folder: Path, manifest: Mapping[str, Any]) -> Iterator[TensorRow]:
     """The records of the tensor cache: planes of matrices, and vectors."""
-    cache = read_json(folder / manifest["weights"]["path"] / TENSOR_CACHE)
+    cache = read_json(find_file(folder, manifest, manifest["weights"]["path"] + TENSOR_CACHE))
     for shard in cache["records"]:
         for record in shard["records"]:
             shape = tuple(record["shape"])

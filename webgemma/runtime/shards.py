@@ -13,7 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from webgemma.errors import FormatError
-from webgemma.layout import MANIFEST, PROGRAM, TENSOR_CACHE, model_folder, read_manifest
+from webgemma.layout import (
+    MANIFEST,
+    PROGRAM,
+    TENSOR_CACHE,
+    find_file,
+    model_folder,
+    read_manifest,
+)
 from webgemma.program.spec import VERSION, Program, program_from_json
 
 
@@ -33,15 +40,16 @@ class SiteModel:
         expected = self.manifest["files"].get(path)
         if expected is None:
             raise FormatError(f"{self.folder}: {path!r} is not in {MANIFEST}. Build again.")
+        file = find_file(self.folder, self.manifest, path)
         try:
-            data = (self.folder / path).read_bytes()
+            data = file.read_bytes()
         except OSError as error:
-            msg = f"{self.folder / path}: {error.strerror}. Build the site again."
+            msg = f"{file}: {error.strerror}. Build the site again."
             raise FormatError(msg) from error
         got = hashlib.sha256(data).hexdigest()
         if got != expected["sha256"]:
             msg = (
-                f"{self.folder / path}: got SHA-256 {got[:16]}..., expected "
+                f"{file}: got SHA-256 {got[:16]}..., expected "
                 f"{expected['sha256'][:16]}... by {MANIFEST}. Build or copy the site again."
             )
             raise FormatError(msg)
