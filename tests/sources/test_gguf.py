@@ -281,3 +281,19 @@ def test_an_array_of_the_wrong_type_keeps_its_type(tmp_path: Path) -> None:
     gguf_keys = open_checkpoint(path).tokenizer.gguf
     assert gguf_keys is not None
     assert gguf_keys["tokenizer.ggml.tokens"].tolist() == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("architecture", "key", "expected"),
+    [("gemma", None, False), ("gemma3", None, False), ("gemma", True, True), ("llama", None, None)],
+)
+def test_gemmas_texts_begin_with_no_space_of_ours(
+    architecture: str, key: bool | None, expected: bool | None, tmp_path: Path
+) -> None:
+    """Early files of Gemma leave the key out, which for others means that a space is put first."""
+    name = "tokenizer.ggml.add_space_prefix"
+    metadata = {} if key is None else {name: key}
+    path = write_gguf(tmp_path / "a.gguf", architecture, metadata, {"x": np.ones(1, np.float32)})
+    checkpoint = open_checkpoint(path)
+    assert (checkpoint.tokenizer.gguf or {}).get(name) is expected
+    assert set(checkpoint.metadata) - {"general.architecture"} == set(metadata)

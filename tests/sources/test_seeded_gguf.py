@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,8 @@ import pytest
 from gguf import GGMLQuantizationType
 from gguf.quants import dequantize
 
-from tests.support.seeded_gguf import gemma2_2b_q4_k_m, write_seeded_gguf
-from tests.support.vocabulary import SPACE, make_vocabulary
+from tests.support.seeded_gguf import gemma2_2b_q4_k_m, so400m_mmproj, write_seeded_gguf
+from tests.support.vocabulary import FIRST_PLACE, SPACE, make_vocabulary, with_image_tokens
 from webgemma.sources import open_checkpoint
 from webgemma.sources.tensor import FileTensor
 
@@ -50,11 +51,14 @@ def test_holds_what_the_listing_names(tmp_path: Path) -> None:
 def shrunk(listing: dict[str, Any]) -> dict[str, Any]:
     """The listing with a sixteenth of its rows."""
     for tensor in listing["tensors"]:
-        tensor["shape"] = [*tensor["shape"][:1], *(n // 16 for n in tensor["shape"][1:])]
+        *inner, rows = tensor["shape"]
+        tensor["shape"] = [*inner, rows // 16] if inner else [rows]
     return listing
 
 
-@pytest.mark.parametrize("listing", [small_listing(), shrunk(gemma2_2b_q4_k_m())])
+@pytest.mark.parametrize(
+    "listing", [small_listing(), shrunk(gemma2_2b_q4_k_m()), shrunk(so400m_mmproj())]
+)
 def test_weights_are_sane(listing: dict[str, Any], tmp_path: Path) -> None:
     path = write_seeded_gguf(listing, tmp_path / "a.gguf", layers=1)
     for tensor in open_checkpoint(path).tensors.values():
@@ -62,7 +66,10 @@ def test_weights_are_sane(listing: dict[str, Any], tmp_path: Path) -> None:
         rows = tensor.read_rows(0, tensor.num_rows)
         values = dequantize(rows, GGMLQuantizationType[tensor.type])
         assert np.isfinite(values).all()
-        mean, std = (1, 0.1) if tensor.type == "F32" else (0, tensor.shape[-1] ** -0.5)
+        mean, std = 0, math.prod(tensor.shape[1:]) ** -0.5
+        if tensor.type == "F32":
+            is_gain = len(tensor.shape) == 1 and not tensor.name.endswith(".bias")
+            mean, std = int(is_gain), 0.1
         assert values.mean() == pytest.approx(mean, abs=0.1 * std + 0.02 * mean), tensor.name
         assert values.std() == pytest.approx(std, rel=0.1), tensor.name
 
@@ -98,3 +105,14 @@ def test_every_merged_piece_is_made_of_two_others() -> None:
     for piece in merged:
         assert any(piece[:i] in trained and piece[i:] in trained for i in range(1, len(piece)))
         assert SPACE not in piece[1:]
+
+
+def test_paligemmas_own_tokens_stand_where_its_vocabulary_has_them() -> None:
+    vocabulary = with_image_tokens(make_vocabulary(257_216))
+    tokens = vocabulary.tokens
+    assert len(tokens) == len(set(tokens)) == len(vocabulary.types) == len(vocabulary.scores)
+    assert tokens[FIRST_PLACE : FIRST_PLACE + 2] == ["<loc0000>", "<loc0001>"]
+    assert tokens[257_023:257_025] == ["<loc1023>", "<seg000>"]
+    assert tokens[257_151:257_154] == ["<seg127>", "<image>", "[PAD257153]"]
+    assert tokens[-1] == "[PAD257215]"
+    assert set(vocabulary.types[FIRST_PLACE:]) == {3}

@@ -59,7 +59,7 @@ def add_metadata(writer: GGUFWriter, metadata: Mapping[str, Any]) -> None:
     """Add key-values, each as the GGUF type of its Python or numpy type."""
     for key, value in metadata.items():
         if isinstance(value, list | tuple | np.ndarray):
-            writer.add_array(key, list(value))
+            writer.add_array(key, value.tolist() if isinstance(value, np.ndarray) else list(value))
         elif isinstance(value, np.generic):
             names = {"int": "int", "uint": "uint", "float": "float"}
             kind = value.dtype.name.rstrip("0123456789")

@@ -3,7 +3,8 @@
     python -m tests.support.seeded_gguf LISTING OUT.gguf [--layers N] [--seed N]
 
 A listing is `{"metadata": {key: text}, "tensors": [{"name", "type", "shape"}]}`, shapes in GGUF's
-order. The file is streamed, so a big one needs little memory.
+order; a key's value may also be of its own type. The file is streamed, so a big one needs little
+memory.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ from gguf import GGML_QUANT_SIZES, GGMLQuantizationType, GGUFWriter
 from numpy.typing import NDArray
 
 from tests.support.make_gguf import add_metadata
-from tests.support.vocabulary import make_vocabulary
+from tests.support.seeing_shapes import TowerShape
+from tests.support.vocabulary import FIRST_PLACE, make_vocabulary, with_image_tokens
 
 CHUNK_NBYTES = 16 << 20
 ALIGNMENT = 32
@@ -72,6 +74,11 @@ def fill_q6_k(rng: np.random.Generator, count: int, in_features: int) -> NDArray
     scale = _scales(rng, count, 1 / (18.5 * 11.7 * math.sqrt(in_features)))
     blocks[:, 208:210] = scale.view(np.uint8)
     return blocks
+
+
+def fill_bias(rng: np.random.Generator, count: int, in_features: int) -> NDArray[np.uint8]:
+    """Float32 near 0."""
+    return (0.1 * rng.standard_normal((count, 1), np.float32)).astype("<f4").view(np.uint8)
 
 
 FILLS: dict[str, Fill] = {
@@ -142,7 +149,22 @@ def gemma2_2b_q4_k_m() -> dict[str, Any]:
     }
 
 
-LISTINGS = {"gemma-2-2b-Q4_K_M": gemma2_2b_q4_k_m}
+def so400m_mmproj() -> dict[str, Any]:
+    """The listing of the tower of PaliGemma 3B at 224 pixels, SigLIP So400m, as F16."""
+    tower = TowerShape()
+    tensors = [
+        {
+            "name": name,
+            "type": "F32" if len(shape) == 1 or "position" in name else "F16",
+            "shape": list(reversed(shape)),
+        }
+        for name, shape in tower.tensors().items()
+    ]
+    metadata = {"general.architecture": "clip", "general.file_type": "F16", **tower.keys()}
+    return {"metadata": metadata, "tensors": tensors}
+
+
+LISTINGS = {"gemma-2-2b-Q4_K_M": gemma2_2b_q4_k_m, "so400m-mmproj": so400m_mmproj}
 """Files that have no listing of their own, by the name to give in place of one."""
 
 
@@ -162,17 +184,15 @@ def write_seeded_gguf(
     metadata = _metadata(listing)
     if layers is not None:
         metadata[f"{architecture}.block_count"] = layers
-    vocab_size = next(t["shape"][1] for t in tensors if t["name"] == "token_embd.weight")
-    vocabulary = make_vocabulary(vocab_size, seed)
-    metadata["tokenizer.ggml.tokens"] = vocabulary.tokens
-    metadata["tokenizer.ggml.scores"] = vocabulary.scores
-    metadata["tokenizer.ggml.token_type"] = vocabulary.types
+    for tensor in tensors:
+        if tensor["name"] == "token_embd.weight":
+            metadata |= _vocabulary(tensor["shape"][1], seed)
     _write_head(out, architecture, metadata, tensors)
     rng = np.random.Generator(np.random.SFC64(seed))
     with out.open("ab") as file:
         for tensor in tensors:
             file.write(bytes(-file.tell() % ALIGNMENT))
-            for chunk in _chunks(rng, tensor["type"], tensor["shape"]):
+            for chunk in _chunks(rng, tensor):
                 file.write(chunk.data)
         file.write(bytes(-file.tell() % ALIGNMENT))
     return out
@@ -198,10 +218,25 @@ def _write_head(
     writer.close()
 
 
+def _vocabulary(size: int, seed: int) -> dict[str, Any]:
+    """The keys of a vocabulary; one larger than Gemma's is PaliGemma's."""
+    vocabulary = make_vocabulary(size, seed)
+    if size > FIRST_PLACE:
+        vocabulary = with_image_tokens(vocabulary)
+    return {
+        "tokenizer.ggml.tokens": vocabulary.tokens,
+        "tokenizer.ggml.scores": vocabulary.scores,
+        "tokenizer.ggml.token_type": vocabulary.types,
+    }
+
+
 def _metadata(listing: dict[str, Any]) -> dict[str, Any]:
     """The listing's keys with values of their types; without arrays and the architecture."""
     found: dict[str, Any] = {}
     for key, text in listing["metadata"].items():
+        if not isinstance(text, str):
+            found[key] = text
+            continue
         if key == "general.architecture" or text.startswith("["):
             continue
         if key == "general.file_type":
@@ -215,13 +250,18 @@ def _metadata(listing: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _chunks(rng: np.random.Generator, kind: str, shape: list[int]) -> Iterator[NDArray[np.uint8]]:
+def _chunks(rng: np.random.Generator, tensor: dict[str, Any]) -> Iterator[NDArray[np.uint8]]:
     """The bytes of one tensor, some MiB at a time."""
+    kind, shape = tensor["type"], tensor["shape"]
+    is_gain = len(shape) == 1 and not tensor["name"].endswith(".bias")
+    fill = fill_bias if kind == "F32" and not is_gain else FILLS[kind]
+    # A row of a patch embedding is a whole patch: all dimensions but the last.
+    in_features = math.prod(shape[:-1]) if len(shape) > 1 else shape[0]
     block_size, block_nbytes = GGML_QUANT_SIZES[GGMLQuantizationType[kind]]
     left = math.prod(shape) // block_size
     while left:
         count = min(left, CHUNK_NBYTES // block_nbytes)
-        yield np.ascontiguousarray(FILLS[kind](rng, count, shape[0]))
+        yield np.ascontiguousarray(fill(rng, count, in_features))
         left -= count
 
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 NORMAL, UNKNOWN, CONTROL, BYTE = 1, 2, 3, 6
 SPACE = "\u2581"
 LONGEST_PIECE = 16
+FIRST_PLACE = 256_000
+"""The id of <loc0000> in PaliGemma's vocabulary: the first after Gemma's."""
 _TAGS = (
     *("table", "caption", "thead", "tbody", "tfoot", "tr", "th", "td"),
     *("h1", "h2", "h3", "h4", "h5", "h6", "blockquote"),
@@ -51,6 +53,22 @@ def make_vocabulary(size: int, seed: int = 0) -> SpmVocabulary:
         [text for text, _ in fixed] + trained,
         [0.0] * len(fixed) + [-0.0, *(-float(i) for i in range(1, len(trained)))],
         [kind for _, kind in fixed] + [NORMAL] * len(trained),
+    )
+
+
+def with_image_tokens(vocabulary: SpmVocabulary, first: int = FIRST_PLACE) -> SpmVocabulary:
+    """The vocabulary, its pieces from `first` on PaliGemma's, of type control.
+
+    Places, codes of masks, the image's token, then padding.
+    """
+    names = [f"<loc{i:04}>" for i in range(1024)] + [f"<seg{i:03}>" for i in range(128)]
+    names.append("<image>")
+    size = len(vocabulary.tokens)
+    names += [f"[PAD{i}]" for i in range(first + len(names), size)]
+    return SpmVocabulary(
+        vocabulary.tokens[:first] + names,
+        vocabulary.scores[:first] + [0.0] * len(names),
+        vocabulary.types[:first] + [CONTROL] * len(names),
     )
 
 

@@ -20,6 +20,8 @@ from webgemma.sources.tensor import FileTensor
 MAX_PARTS = 1_000
 _PART_NAME = re.compile(r"(?P<stem>.+)-(?P<number>[0-9]{5})-of-(?P<count>[0-9]{5})\.gguf")
 _TEMPLATE_KEY = "tokenizer.chat_template"
+_SPACE_KEY = "tokenizer.ggml.add_space_prefix"
+"""Gemma's tokenizers put no space before a text; converters of early 2024 did not say so."""
 
 
 def open_gguf(path: Path) -> Checkpoint:
@@ -37,15 +39,17 @@ def open_gguf(path: Path) -> Checkpoint:
     for number in range(1, len(paths)):
         _add_part(first, tensors, paths, number)
     _check_tensor_count(first, len(tensors), len(paths))
-    metadata = first.metadata
+    metadata, architecture = first.metadata, architecture_of(first)
     tokenizer = {k: v for k, v in metadata.items() if k.startswith("tokenizer.")}
+    if architecture.startswith("gemma"):
+        tokenizer.setdefault(_SPACE_KEY, False)
     where = f"{paths[0]}: key {_TEMPLATE_KEY!r}"
     template = check_template(where, tokenizer.get(_TEMPLATE_KEY))
     return Checkpoint(
         path=path,
         format="gguf",
         files=tuple(paths),
-        architecture=architecture_of(first),
+        architecture=architecture,
         metadata=metadata,
         tensors=tensors,
         tokenizer=TokenizerSource(gguf=tokenizer),

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-
-from webgemma.checkpoint import Checkpoint, TokenizerSource
+from webgemma.checkpoint import Checkpoint
 from webgemma.errors import ConfigError, UnsupportedError
 from webgemma.sources.detect import open_checkpoint
 from webgemma.sources.files import broken, shown
@@ -19,9 +14,6 @@ CLIP = "clip"
 """general.architecture of such a file, whatever its tower is (llama.cpp tools/mtmd/clip-impl.h)."""
 SEEING = {"gemma": "paligemma"}
 """The text's architecture -> that of the two files together."""
-CONTROL, USER_DEFINED = 3, 4  # of tokenizer.ggml.token_type (llama.h, llama_token_type)
-_SPOKEN = re.compile(r"<loc\d{4}>|<seg\d{3}>")
-"""Tokens that answers of PaliGemma consist of; some converters mark them as control tokens."""
 
 
 def join_mmproj(text: Checkpoint, path: Path) -> Checkpoint:
@@ -62,20 +54,4 @@ def join_mmproj(text: Checkpoint, path: Path) -> Checkpoint:
         files=(*text.files, *tower.files),
         metadata={**text.metadata, **clip},
         tensors={**text.tensors, **tower.tensors},
-        tokenizer=TokenizerSource(gguf=_with_spoken(text.tokenizer.gguf or {})),
     )
-
-
-def _with_spoken(keys: Mapping[str, Any]) -> dict[str, Any]:
-    """The `tokenizer.*` keys with the types of `_SPOKEN` such that they are part of a text."""
-    tokens = keys.get("tokenizer.ggml.tokens")
-    types = keys.get("tokenizer.ggml.token_type")
-    if tokens is None or types is None or len(tokens) != len(types):
-        return dict(keys)  # the tokenizer's reader says what is wrong
-    if isinstance(types, np.ndarray):
-        types = types.tolist()
-    spoken = [
-        USER_DEFINED if kind == CONTROL and _SPOKEN.fullmatch(str(token)) else kind
-        for token, kind in zip(tokens, types, strict=True)
-    ]
-    return {**keys, "tokenizer.ggml.token_type": spoken}

@@ -11,6 +11,7 @@ from webgemma.tokenizer.pieces import (
     CONTROL,
     MAX_PIECES,
     NORMAL,
+    SPOKEN,
     TURN_MARKERS,
     UNKNOWN,
     USER_DEFINED,
@@ -26,7 +27,7 @@ def add_tokens(vocabulary: Vocabulary, config: Mapping[str, Any]) -> Vocabulary:
 
     A token after the last piece is appended. One with the id of a fixed piece gives it its name:
     fine-tuning often renames an unused one. A special one becomes a control token, and Gemma's turn
-    markers do in any case.
+    markers do in any case; what answers consist of never does.
 
     Args:
         vocabulary: the pieces of the model file.
@@ -55,14 +56,19 @@ def add_tokens(vocabulary: Vocabulary, config: Mapping[str, Any]) -> Vocabulary:
         elif content != pieces[token_id]:
             types[token_id] = USER_DEFINED
         pieces[token_id] = content
-    for index, piece in enumerate(pieces):
-        if piece in TURN_MARKERS and types[index] != BYTE:
-            types[index] = CONTROL
+    types = [_settled(piece, kind) for piece, kind in zip(pieces, types, strict=True)]
     scores = vocabulary.scores + (0.0,) * (len(pieces) - len(vocabulary.pieces))
     result = Vocabulary(tuple(pieces), scores, tuple(types), vocabulary.add_space_prefix)
     if added:
         check_vocabulary(_WHERE, result)
     return result
+
+
+def _settled(piece: str, kind: int) -> int:
+    """The type of a piece that has the same one in every model, whatever its files say."""
+    if piece in TURN_MARKERS and kind != BYTE:
+        return CONTROL
+    return USER_DEFINED if kind == CONTROL and SPOKEN.fullmatch(piece) else kind
 
 
 def _read_added(config: Mapping[str, Any]) -> dict[int, tuple[str, bool]]:

@@ -18,6 +18,8 @@ Source: sentencepiece_model.proto, ModelProto.SentencePiece.Type; gguf-py consta
 MAX_PIECES = 1 << 20
 MAX_PIECE_CHARACTERS = 1024  # sentencepiece trains with at most 16, Gemma's longest is a run of 31
 
+SPOKEN = re.compile(r"<loc\d{4}>|<seg\d{3}>")
+"""Pieces that answers of PaliGemma consist of; some converters mark them as control tokens."""
 TURN_MARKERS = frozenset(
     {
         "<start_of_turn>",
