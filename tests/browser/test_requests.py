@@ -27,6 +27,7 @@ COMPLETE = """async (request) => {
   const answer = await engine.completions.create(request);
   return request.stream ? Array.fromAsync(answer) : answer;
 }"""
+UNKNOWN = [{"role": "user", "content": "zig zag qqq?"}]  # the model is not sure what to say
 STORY = [{"role": "user", "content": "Tell me a story about a fox and a lantern"}]
 
 
@@ -40,7 +41,7 @@ def page(pebble: SiteServer, open_page: Callable[..., Any]) -> Iterator[Page]:
 
 
 def chat(page: Page, **request: Any) -> Any:
-    return page.evaluate(CHAT, {"messages": STORY, "max_tokens": 12} | request)
+    return page.evaluate(CHAT, {"messages": STORY, "max_tokens": 6} | request)
 
 
 def text_of(answer: Any, index: int = 0) -> str:
@@ -49,21 +50,23 @@ def text_of(answer: Any, index: int = 0) -> str:
 
 
 def test_n_choices_have_seeds_in_a_row(page: Page) -> None:
-    answer = chat(page, n=3, temperature=1, seed=5)
+    options = {"messages": UNKNOWN, "temperature": 2}
+    answer = chat(page, n=3, seed=5, **options)
     assert [choice["index"] for choice in answer["choices"]] == [0, 1, 2]
-    alone = [text_of(chat(page, temperature=1, seed=seed)) for seed in (5, 6, 7)]
+    alone = [text_of(chat(page, seed=seed, **options)) for seed in (5, 6, 7)]
     assert [text_of(answer, i) for i in range(3)] == alone
     assert len(set(alone)) == 3
-    assert answer["usage"]["completion_tokens"] == 36
+    assert answer["usage"]["completion_tokens"] == 18
 
 
 def test_chunks_of_several_choices(page: Page) -> None:
-    chunks = chat(page, n=2, temperature=1, seed=5, stream=True)
+    options = {"messages": UNKNOWN, "temperature": 2, "n": 2, "seed": 5}
+    chunks = chat(page, **options, stream=True)
     texts = ["", ""]
     for chunk in chunks:
         (choice,) = chunk["choices"]
         texts[choice["index"]] += choice["delta"].get("content", "")
-    whole = chat(page, n=2, temperature=1, seed=5)
+    whole = chat(page, **options)
     assert texts == [text_of(whole, 0), text_of(whole, 1)]
     roles = [c["choices"][0]["index"] for c in chunks if "role" in c["choices"][0]["delta"]]
     assert roles == [0, 1]
@@ -74,8 +77,8 @@ def test_usage_comes_last_and_alone_if_it_is_asked_for(page: Page) -> None:
     assert all(chunk["usage"] is None and chunk["choices"] for chunk in chunks[:-1])
     assert chunks[-1]["choices"] == []
     usage = chunks[-1]["usage"]
-    assert usage["completion_tokens"] == 12
-    assert usage["total_tokens"] == usage["prompt_tokens"] + 12
+    assert usage["completion_tokens"] == 6
+    assert usage["total_tokens"] == usage["prompt_tokens"] + 6
     assert usage["extra"]["decode_tokens_per_s"] > 0
     assert usage["extra"]["interrupted"] is False
     again = chat(page, temperature=0)["usage"]
@@ -98,7 +101,7 @@ def test_logprobs_are_the_models_own(page: Page) -> None:
     np.testing.assert_allclose(got["token_logprobs"], chosen, atol=1e-4)
     assert "".join(got["tokens"]) == answer["choices"][0]["text"]
     for row, top in zip(expected, got["top_logprobs"], strict=True):
-        np.testing.assert_allclose(list(top.values()), np.sort(row)[::-1][:5], atol=1e-4)
+        np.testing.assert_allclose(sorted(top.values()), np.sort(row)[-5:], atol=1e-4)
 
 
 def test_chat_logprobs_have_openais_shape(page: Page) -> None:
@@ -121,24 +124,27 @@ def test_chat_logprobs_have_openais_shape(page: Page) -> None:
 
 def test_the_host_chooses_as_the_program_does(page: Page) -> None:
     """Asking for logprobs takes the other way through the sampler; the draws stay the same."""
-    for seed in range(4):
-        plain = chat(page, temperature=1, seed=seed)
-        assert text_of(chat(page, temperature=1, seed=seed, logprobs=True)) == text_of(plain)
-        everything = chat(page, temperature=1, seed=seed, top_k=100_000, top_p=1, min_p=1e-9)
+    for seed in range(2):
+        options = {"messages": UNKNOWN, "temperature": 2, "seed": seed}
+        plain = chat(page, **options)
+        assert text_of(chat(page, **options, logprobs=True)) == text_of(plain)
+        everything = chat(page, **options, top_k=100_000, top_p=1, min_p=1e-9)
         assert text_of(everything) == text_of(plain)
 
 
 def test_filters_leave_only_the_likeliest(page: Page) -> None:
-    greedy = text_of(chat(page, temperature=0))
+    greedy = text_of(chat(page, messages=UNKNOWN, temperature=0))
+    options = {"messages": UNKNOWN, "temperature": 2, "seed": 1}
     for filters in ({"top_k": 1}, {"top_p": 0}, {"min_p": 1}):
-        assert text_of(chat(page, temperature=2, seed=1, **filters)) == greedy
-    assert text_of(chat(page, temperature=2, seed=1)) != greedy
+        assert text_of(chat(page, **options, **filters)) == greedy
+    assert text_of(chat(page, **options)) != greedy
 
 
 def test_penalties_and_bias_change_the_text(page: Page) -> None:
-    plain = chat(page, temperature=0, max_tokens=40)
-    for penalty in ({"frequency_penalty": 2}, {"presence_penalty": 2}, {"repetition_penalty": 3}):
-        assert text_of(chat(page, temperature=0, max_tokens=40, **penalty)) != text_of(plain)
+    options = {"temperature": 0, "max_tokens": 24}
+    plain = chat(page, **options)
+    for penalty in ({"frequency_penalty": -2}, {"presence_penalty": -2}, {"repetition_penalty": 9}):
+        assert text_of(chat(page, **options, **penalty)) != text_of(plain)
     (token,) = page.evaluate("engine.encode('fox')")[:1]
     forced = chat(page, temperature=0, max_tokens=3, logit_bias={str(token): 100})
     piece = page.evaluate("(id) => engine.decode([id, id, id])", token)
@@ -237,7 +243,7 @@ def test_an_edited_message_rewinds_to_what_is_still_right(page: Page) -> None:
 
 
 def test_a_full_context_ends_the_reply_or_drops_the_oldest_turns(page: Page) -> None:
-    script = """async (messages) => {
+    script = """async ([first, messages]) => {
       const { Engine } = await import("/webgemma/index.js");
       const options = { variant: "f32", contextWindowSize: 96 };
       const small = await Engine.load("/models/pebble/", options);
@@ -246,11 +252,9 @@ def test_a_full_context_ends_the_reply_or_drops_the_oldest_turns(page: Page) -> 
           .create({ temperature: 0, ...request })
           .catch((error) => error.message);
       const answers = [
-        await create({ messages: messages.slice(0, 1) }),
+        await create({ messages: first }),
         await create({ messages }),
-        await create({ messages, context_full: "drop_oldest" }),
-        await create({ messages: messages.slice(0, 1).concat(messages.slice(-1)),
-                       context_full: "drop_oldest", max_tokens: 5 }),
+        await create({ messages, context_full: "drop_oldest", max_tokens: 5 }),
       ];
       await small.unload();
       return answers;
@@ -260,12 +264,10 @@ def test_a_full_context_ends_the_reply_or_drops_the_oldest_turns(page: Page) -> 
         turns.append({"role": "user", "content": f"What is {number} + 47?"})
         turns.append({"role": "assistant", "content": f"{number} + 47 = {number + 47}."})
     messages = [{"role": "system", "content": "Be brief."}, *turns, *STORY]
-    first = [{"role": "user", "content": "Tell me a story"}]
-    whole, refused, dropped, short = page.evaluate(script, [*first, *messages[1:]])
+    whole, refused, dropped = page.evaluate(script, [STORY, messages])
     assert whole["choices"][0]["finish_reason"] == "length"
     usage = whole["usage"]
     assert usage["prompt_tokens"] + usage["completion_tokens"] == 97
     assert refused.startswith("prompt: got ")
-    assert dropped["usage"]["prompt_tokens"] <= 72
+    assert 96 / 3 < dropped["usage"]["prompt_tokens"] <= 96 - 5
     assert text_of(dropped)
-    assert short

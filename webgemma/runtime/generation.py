@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from webgemma.runtime.sampling import Choice
+from webgemma.runtime.tools import CallText
 from webgemma.tokenizer import StreamDecoder
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ class Generation:
         tokenizer: Tokenizer,
         stop_token_ids: Sequence[int],
         stop_text: StopText,
+        call_text: CallText,
         timings: dict[str, float],
     ) -> None:
         """Generate from `steps`, which yields the new tokens of every read-back."""
@@ -68,13 +70,17 @@ class Generation:
         """The same, with logprobs if they were asked for."""
         self.text = ""
         self.finish_reason: str | None = None
-        """ "stop" after a stop token or text, "length" when tokens or context ran out."""
+        """ "stop" after a stop token or text, "length" when tokens or context ran out,
+        "tool_calls" when the answer is calls of functions."""
+        self.tool_calls: list[dict[str, Any]] = []
+        """The calls, as OpenAI has them; they are no part of the text."""
         self.timings = timings
         """Seconds: load_s, prefill_s (to the first token), decode_s; and tokens per second."""
         self._steps = steps
         self._decoder = StreamDecoder(tokenizer)
         self._stop_token_ids = frozenset(stop_token_ids)
         self._stop_text = stop_text
+        self._call_text = call_text
         self._pieces = self._run()
 
     def __iter__(self) -> Iterator[str]:
@@ -100,10 +106,18 @@ class Generation:
         self._time(started, first_token)
         if self.finish_reason is None:
             self.finish_reason = "length"
-        if not self._stop_text.found:
-            rest = self._stop_text.push(self._decoder.finish()) + self._stop_text.finish()
-            if rest:
-                yield rest
+        rest = self._end()
+        if rest:
+            yield rest
+
+    def _end(self) -> str:
+        """Decide what was held back: text, or calls."""
+        rest = self._stop_text.push(self._decoder.finish()) + self._stop_text.finish()
+        text = self._call_text.push(rest)
+        held, self.tool_calls = self._call_text.finish()
+        if self.tool_calls:
+            self.finish_reason = "tool_calls"
+        return text + held
 
     def _accept(self, produced: Sequence[Choice]) -> Iterator[str]:
         """Take tokens until one of them, or their text, ends the answer."""
@@ -114,18 +128,24 @@ class Generation:
                 return
             self.tokens.append(token)
             self.choices.append(choice)
-            yield self._stop_text.push(self._decoder.push(token))
+            yield self._call_text.push(self._stop_text.push(self._decoder.push(token)))
             if self._stop_text.found:
                 self.finish_reason = "stop"
                 return
 
+    @property
+    def cached_tokens(self) -> int:
+        """Tokens of the prompt that were in the caches already; known from the first piece on."""
+        return int(self.timings.get("cached_tokens", 0))
+
     def _time(self, started: float, first_token: float) -> None:
         prefill_s = first_token - started
         decode_s = time.perf_counter() - first_token
+        prefilled = self.prompt_tokens - self.cached_tokens
         decoded = max(len(self.tokens) - 1, 0)
         self.timings.update(
             prefill_s=prefill_s,
             decode_s=decode_s,
-            prefill_tokens_per_s=self.prompt_tokens / prefill_s if prefill_s else 0.0,
+            prefill_tokens_per_s=prefilled / prefill_s if prefill_s else 0.0,
             decode_tokens_per_s=decoded / decode_s if decode_s else 0.0,
         )

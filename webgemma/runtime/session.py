@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, Unpack
@@ -11,8 +12,9 @@ from typing import Any, Self, Unpack
 import numpy as np
 from numpy.typing import NDArray
 
-from webgemma.chat import render_chat
-from webgemma.errors import ConfigError
+from webgemma.chat import ChatData, render_chat
+from webgemma.errors import ConfigError, UnsupportedError
+from webgemma.runtime.context import drop_oldest
 from webgemma.runtime.device import (
     adapter_features,
     choose_adapter,
@@ -20,11 +22,13 @@ from webgemma.runtime.device import (
     request_device,
 )
 from webgemma.runtime.generation import Generation, StopText
-from webgemma.runtime.options import GenerateOptions, Options, check_options
+from webgemma.runtime.options import MAX_SEED, GenerateOptions, Options, check_options, wrong
+from webgemma.runtime.responses import chat_completion
 from webgemma.runtime.runner import Runner, choose_variant
 from webgemma.runtime.sampling import Choice
 from webgemma.runtime.shards import SiteModel, open_site_model
 from webgemma.runtime.steps import Chunk, make_steps
+from webgemma.runtime.tools import CallText, Toolset, check_tools, plain_messages, reply_start
 from webgemma.runtime.vision import (
     Image,
     Pixels,
@@ -35,7 +39,9 @@ from webgemma.runtime.vision import (
 )
 from webgemma.tokenizer import Tokenizer
 
-Prompt = str | Sequence[Mapping[str, str]]
+Prompt = str | Sequence[Mapping[str, Any]]
+
+MAX_N = 128  # OpenAI's
 
 
 class Session:
@@ -75,28 +81,63 @@ class Session:
         """Tokens the caches hold."""
         return self.runner.context_window_size
 
-    def encode_prompt(self, prompt: Prompt, *, has_image: bool = False) -> list[int]:
+    def encode_prompt(
+        self,
+        prompt: Prompt,
+        *,
+        has_image: bool = False,
+        tools: Toolset | None = None,
+        options: Options | None = None,
+    ) -> list[int]:
         """Token ids of a prompt: chat messages by the model's template, or text after BOS.
 
         A text is put into the template as one user's message if the model has a template. One
         for a model that sees comes after the image, if there is one.
 
+        Args:
+            prompt: Text or messages.
+            has_image: Whether the prompt is about one.
+            tools: Functions to tell the model of.
+            options: Say whether the oldest messages may be dropped, and for how long a reply.
+
         Raises:
             ConfigError: messages for a model without a chat template, or in a wrong order.
+            UnsupportedError: this model cannot be told of functions.
         """
         chat = self.model.manifest.get("chat")
         image = self.program.image
-        if image is not None and isinstance(prompt, str):
+        if isinstance(prompt, str) and (image is not None or chat is None):
+            if tools:
+                msg = "tools: the model has no chat template. Describe functions in the prompt."
+                raise UnsupportedError(msg)
+            if image is None:
+                return self.encode_text(prompt)
             text = self.tokenizer.encode(prompt + image["suffix"])
             return vision_prompt(image, self.encode_text(""), text, has_image=has_image)
-        if isinstance(prompt, str):
-            if chat is None:
-                return self.encode_text(prompt)
-            prompt = [{"role": "user", "content": prompt}]
         if chat is None:
             msg = "messages: the model has no chat template. Give the prompt as one text."
             raise ConfigError(msg)
-        return render_chat(chat, prompt, self.tokenizer)
+        messages = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else prompt
+        return self.encode_chat(chat, messages, tools, options)
+
+    def encode_chat(
+        self,
+        chat: ChatData,
+        messages: Sequence[Mapping[str, Any]],
+        tools: Toolset | None,
+        options: Options | None,
+    ) -> list[int]:
+        """Token ids of a chat, and of how the reply has to begin."""
+        start = self.tokenizer.encode(reply_start(tools))
+        kept = plain_messages(chat, messages, tools)
+        if options is not None and options.drops_oldest:
+            kept = drop_oldest(
+                kept,
+                self.context_window_size - len(start),
+                options.max_tokens,
+                lambda some: len(render_chat(chat, some, self.tokenizer)),
+            )
+        return [*render_chat(chat, kept, self.tokenizer), *start]
 
     def encode_text(self, text: str) -> list[int]:
         """Token ids of plain text, after BOS if the model wants one."""
@@ -203,7 +244,14 @@ class Session:
                 yield self.runner.read_logits(rows)
 
     def generate(
-        self, prompt: Prompt, *, image: Image | None = None, **options: Unpack[GenerateOptions]
+        self,
+        prompt: Prompt,
+        *,
+        image: Image | None = None,
+        tools: Sequence[Mapping[str, Any]] | None = None,
+        tool_choice: str | Mapping[str, Any] | None = None,
+        parallel_tool_calls: bool | None = None,
+        **options: Unpack[GenerateOptions],
     ) -> Generation:
         """Answer a prompt; iterate over the result for pieces of text as they come.
 
@@ -211,33 +259,92 @@ class Session:
             prompt: Text, or chat messages {"role", "content"}.
             image: A file, or pixels uint8 [height, width, 3], for a model that sees. Without one
                 such a model is asked about the text alone.
+            tools: Functions that the model may ask for, as OpenAI has them.
+            tool_choice: "auto" (default), "none", "required", or the one that must be called.
+            parallel_tool_calls: False takes the first call alone.
             options: As in `GenerateOptions`; the model's own values where they are left out.
 
         Raises:
             ConfigError: an option is out of range, or the prompt does not fit the context.
             UnsupportedError: there is no such option.
         """
-        generation = self.model.manifest["generation"]
-        checked = check_options(options, generation)
+        checked = check_options(options, self.model.manifest["generation"])
+        toolset = check_tools(tools, tool_choice, parallel_tool_calls)
         pixels = None if image is None else pixels_of(self.program, image)
-        tokens = self.encode_prompt(prompt, has_image=image is not None)
+        tokens = self.encode_prompt(
+            prompt, has_image=image is not None, tools=toolset, options=checked
+        )
+        return self.start(tokens, checked, pixels, toolset)
+
+    def chat(
+        self,
+        messages: Sequence[Mapping[str, Any]],
+        *,
+        n: int = 1,
+        tools: Sequence[Mapping[str, Any]] | None = None,
+        tool_choice: str | Mapping[str, Any] | None = None,
+        parallel_tool_calls: bool | None = None,
+        **options: Unpack[GenerateOptions],
+    ) -> dict[str, Any]:
+        """Reply to a conversation as OpenAI's chat.completions.create does.
+
+        Args:
+            messages: {"role", "content"} each, `tool_calls` and roles "tool" among them.
+            n: How many replies; the second has the seed plus 1, and so on.
+            tools: As for `generate`, like the rest.
+            tool_choice: See there.
+            parallel_tool_calls: See there.
+            options: See there.
+
+        Returns:
+            OpenAI's ChatCompletion.
+        """
+        if type(n) is not int or not 1 <= n <= MAX_N:
+            raise wrong("n", n, f"an integer from 1 to {MAX_N}")
+        checked = check_options(options, self.model.manifest["generation"])
+        toolset = check_tools(tools, tool_choice, parallel_tool_calls)
+        tokens = self.encode_prompt(messages, tools=toolset, options=checked)
+        generations = []
+        for index in range(n):
+            seed = (checked.sampling.seed + index) & MAX_SEED
+            seeded = replace(checked, sampling=replace(checked.sampling, seed=seed))
+            generations.append(self.start(tokens, seeded, None, toolset))
+            for _ in generations[-1]:
+                pass
+        return chat_completion(self.model.manifest["id"], generations, self.tokenizer)
+
+    def start(
+        self, tokens: list[int], options: Options, pixels: Pixels | None, tools: Toolset | None
+    ) -> Generation:
+        """Begin a text behind a prompt's tokens.
+
+        Raises:
+            ConfigError: the prompt does not fit the context.
+        """
         self.check_length(tokens)
         if self.program.image is not None:
             check_prefix(self.program, len(tokens))
+        timings = {"load_s": self.load_s}
         return Generation(
             tokens,
-            self.token_steps(tokens, checked, pixels),
+            self.token_steps(tokens, options, pixels, timings),
             self.tokenizer,
-            generation["stop_token_ids"],
-            StopText(checked.stop),
-            {"load_s": self.load_s},
+            self.model.manifest["generation"]["stop_token_ids"],
+            StopText(options.stop),
+            CallText(tools),
+            timings,
         )
 
     def token_steps(
-        self, tokens: list[int], options: Options, pixels: Pixels | None = None
+        self,
+        tokens: list[int],
+        options: Options,
+        pixels: Pixels | None,
+        timings: dict[str, float],
     ) -> Iterator[list[Choice]]:
         """Prefill what is not in the caches, then decode; yields the tokens of every read-back."""
         keep = self.reusable(tokens, pixels)
+        timings["cached_tokens"] = keep
         self.begin(pixels, len(tokens))
         chunk = Chunk(0, 0)
         for position, num_tokens in self.prefill(tokens, keep=keep):
