@@ -39,7 +39,7 @@ export class SeenView {
       this.showBoxes(boxes);
     } else if (whole || !text.includes("<loc")) {
       // A location that is not complete yet is no text to read.
-      this.root.replaceChildren(element("p", { className: "verbatim" }, text));
+      this.root.replaceChildren(element("p", { className: "verbatim" }, text.trim()));
     }
   }
 
@@ -101,6 +101,7 @@ function drawnBox(box, index, count) {
 }
 
 /**
+ * A box in words: its place is read aloud only, as the picture shows it.
  * @param {Box} box
  * @param {number} index
  * @returns {HTMLElement}
@@ -108,22 +109,19 @@ function drawnBox(box, index, count) {
 function listedBox(box, index) {
   const [left, top] = [box.x_min, box.y_min].map(rounded);
   const [width, height] = [box.x_max - box.x_min, box.y_max - box.y_min].map(rounded);
-  const place = `${left} from the left, ${top} from the top, ${width} wide, ${height} high`;
-  const item = element(
+  const place = `: ${left} from the left, ${top} from the top, ${width} wide, ${height} high`;
+  const words = element("p", {}, box.label || NO_LABEL);
+  words.append(element("span", { className: "visually-hidden" }, place));
+  if (box.segments.length) {
+    words.append(element("code", { title: "codes of a mask" }, box.segments.join(" ")));
+  }
+  const number = `number ${colour(index)}`;
+  return element(
     "li",
     {},
-    element(
-      "span",
-      { className: `number ${colour(index)}`, "aria-hidden": "true" },
-      `${index + 1}`,
-    ),
-    element("p", {}, box.label || NO_LABEL, element("small", {}, place)),
+    element("span", { className: number, "aria-hidden": "true" }, `${index + 1}`),
+    words,
   );
-  if (box.segments.length) {
-    const codes = box.segments.join(" ");
-    item.lastElementChild?.append(element("small", { className: "codes" }, `mask codes ${codes}`));
-  }
-  return item;
 }
 
 /** @param {number} index */
