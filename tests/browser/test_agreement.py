@@ -1,6 +1,7 @@
 """The built-in model says the same in Chromium as natively, both on the f32 baseline.
 
-By default a dozen of its graded prompts; WEBGEMMA_LONG=1 takes fifty, 64 tokens each.
+By default a dozen of its graded prompts greedily and four with draws; WEBGEMMA_LONG=1 takes fifty
+of both, 64 tokens each.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 
 from tests.support.pebble import graded_prompts
+from webgemma.runtime.sampling import Sampling, gumbel
 from webgemma.runtime.session import common_prefix, open_session
 
 pytestmark = [
@@ -26,19 +28,28 @@ LOAD = """async () => {
   const { Engine } = await import("/webgemma/index.js");
   window.engine = await Engine.load("/models/pebble/", { variant: "f32" });
 }"""
-GENERATE = """async ([tokens, maxTokens]) =>
-  (await engine.generateTokens(tokens, { maxTokens })).token_ids"""
+GENERATE = """async ([tokens, options]) =>
+  (await engine.generateTokens(tokens, options)).token_ids"""
+LONG = os.environ.get("WEBGEMMA_LONG") == "1"
 
 
-def native_tokens(session, prompt):
-    """Greedy tokens until a stop token."""
-    generation = session.generate(prompt, max_tokens=MAX_TOKENS)
-    "".join(generation)
-    return generation.tokens
+def deciding_margin(logits, sampling, step, tokens):
+    """By how much, in logits, one of two tokens won over the other at a step.
+
+    A token that top_k left out may also have lost to the last one it kept.
+    """
+    logits = logits.astype(np.float64)
+    if sampling.temperature == 0:
+        return float(abs(logits[tokens[0]] - logits[tokens[1]]))
+    last_kept = np.sort(logits)[-sampling.top_k]
+    noisy = logits + sampling.temperature * gumbel(sampling.seed, step, np.arange(len(logits)))
+    return float(min(abs(np.diff(noisy[tokens])[0]), *abs(logits[tokens] - last_kept)))
 
 
-def test_same_tokens(pebble, open_page):
-    count = 50 if os.environ.get("WEBGEMMA_LONG") == "1" else 12
+@pytest.mark.parametrize(
+    ("count", "temperature", "top_k"), [(50 if LONG else 12, 0.0, 0), (50 if LONG else 4, 0.8, 40)]
+)
+def test_same_tokens(pebble, open_page, count, temperature, top_k):
     rows = graded_prompts()
     prompts = [row["prompt"] for row in rows[:: len(rows) // count][:count]]
     watched = open_page(pebble)
@@ -46,19 +57,22 @@ def test_same_tokens(pebble, open_page):
     page.evaluate(LOAD)
     total, ties = 0, []
     with open_session(pebble.root, variant="f32") as session:
-        stop = set(session.model.manifest["generation"]["stop_token_ids"])
-        for prompt in prompts:
+        stop = session.model.manifest["generation"]["stop_token_ids"]
+        for seed, prompt in enumerate(prompts):
+            options = {"temperature": temperature, "top_k": top_k, "seed": seed}
             ids = session.encode_prompt(prompt)
-            native = native_tokens(session, prompt)
-            browser = page.evaluate(GENERATE, [ids, MAX_TOKENS])
-            browser = [token for token in browser if token not in stop]
+            generation = session.generate(prompt, max_tokens=MAX_TOKENS, **options)
+            "".join(generation)
+            native = generation.tokens
+            limits = {"maxTokens": MAX_TOKENS, "stopTokenIds": stop}
+            browser = page.evaluate(GENERATE, [ids, {**options, **limits}])
             total += len(native)
             if native == browser:
                 continue
             same = common_prefix(native, browser)
+            both = [next(iter(tokens[same:]), stop[0]) for tokens in (native, browser)]
             last = session.logits([*ids, *native[:same]])[-1]
-            best = np.sort(last)
-            gap = float(best[-1] - best[-2])
+            gap = deciding_margin(last, Sampling(**options), same, both)
             ties.append((prompt, same, gap))
             assert gap <= MARGIN, f"{prompt!r} differs at token {same}, where the gap is {gap}"
     watched.check()
