@@ -6,6 +6,8 @@
  * @property {string} [variant] of the program, by name
  * @property {number} [context] tokens that the caches hold
  * @property {number} [temperature]
+ * @property {number} [topP]
+ * @property {number} [topK]
  * @property {number} [maxTokens]
  * @property {number} [seed]
  */
@@ -27,6 +29,8 @@ export function readQuery(search) {
     variant: params.get("variant") ?? undefined,
     context: number("context"),
     temperature: number("temperature"),
+    topP: number("top_p"),
+    topK: number("top_k"),
     maxTokens: number("max_tokens"),
     seed: number("seed"),
   };

@@ -77,12 +77,16 @@ test("character references become characters, once", () => {
 
 test("the address sets what it names, and only with sound values", () => {
   assert.deepEqual(
-    readQuery("?model=a&variant=f32&context=512&temperature=0.5&max_tokens=9&seed=1"),
+    readQuery(
+      "?model=a&variant=f32&context=512&temperature=0.5&top_p=0.9&top_k=40&max_tokens=9&seed=1",
+    ),
     {
       model: "a",
       variant: "f32",
       context: 512,
       temperature: 0.5,
+      topP: 0.9,
+      topK: 40,
       maxTokens: 9,
       seed: 1,
     },
