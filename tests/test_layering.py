@@ -62,6 +62,7 @@ LAYERS: tuple[Mapping[str, str], ...] = (
     {
         "webgemma.architectures": "one file per model family: lowers a checkpoint to a program",
         "webgemma.doctor": "says what the machine can run",
+        "webgemma.program.context": "why a program takes a shorter context than its model",
     },
     {"webgemma.pack": "streams a checkpoint's tensors into shards"},
     {

@@ -18,6 +18,7 @@ from webgemma.checkpoint import Checkpoint
 from webgemma.errors import ConfigError, FormatError
 from webgemma.pack import pack
 from webgemma.program.check import check, summarize
+from webgemma.program.context import why_shorter
 from webgemma.progress import Progress, no_progress
 from webgemma.runtime.options import OWN_VALUES, is_own_value
 from webgemma.site import ModelWriter, SiteWriter
@@ -46,6 +47,8 @@ class SiteReport:
     num_files: int
     duration_s: float
     storage: dict[str, int]
+    context: dict[str, int]
+    """Tokens: the page's "default", and "max", the most it takes."""
     """Storage type -> bytes."""
     program: dict[str, Any]
     """What the checker counted: dispatches per layer, the largest binding, ..."""
@@ -143,6 +146,7 @@ def build_site(
         num_files=len(model.files),
         duration_s=time.perf_counter() - started,
         storage=storage_nbytes(lowered),
+        context=choose_context(lowered, context_window_size),
         program=program,
         warnings=warnings(lowered),
     )
@@ -163,16 +167,40 @@ def ask_quantization(layers: str, embedding: str | None) -> Quantization:
 def warnings(lowered: Lowered) -> list[str]:
     """What the user should know of a build."""
     if not lowered.requantized:
-        return []
+    found = []
+    if shorter := shorter_context(lowered):
+        found.append(f"The context is {shorter}.")
+        return found
     counts = ", ".join(f"{count} of {kind}" for kind, count in lowered.requantized.items())
     return [
         f"{sum(lowered.requantized.values())} tensors were quantized already ({counts}): "
+        *found,
         "quantizing them again adds to their error. Build from F16 or BF16 weights, or keep "
-        "the file's own types."
+        "the file's own types.",
     ]
 
 
 def read_checkpoint(source: Path, progress: Progress, mmproj: Path | None = None) -> Checkpoint:
+def shorter_context(lowered: Lowered) -> str | None:
+    """Why the context is shorter than the model's own, if it is."""
+    own = lowered.config.get("max_position_embeddings")
+    return why_shorter(lowered.program.max_context_window_size, own)
+
+
+def choose_context(lowered: Lowered, asked: int | None) -> dict[str, int]:
+    """The context that the page allocates by default, and the most it takes.
+
+    Raises:
+        ConfigError: more was asked for, or nothing.
+    """
+    most = lowered.program.max_context_window_size
+    chosen = min(DEFAULT_CONTEXT, most) if asked is None else asked
+    if not 1 <= chosen <= most:
+        why = shorter_context(lowered) or "the model's maximum"
+        raise ConfigError(f"--context-window-size: got {chosen}, expected 1 to {most} ({why}).")
+    return {"default": chosen, "max": most}
+
+
     """Open the source; its tensors are read later, while they are packed."""
     progress("reading", 0, 1)
     checkpoint = open_checkpoint(source)
@@ -286,11 +314,6 @@ def describe(
     """The manifest, but for hashes, weights and chat."""
     program = lowered.program
     name = options.name or checkpoint.name or checkpoint.path.stem
-    most = program.max_context_window_size
-    context = options.context_window_size or min(DEFAULT_CONTEXT, most)
-    if not 1 <= context <= most:
-        msg = f"--context-window-size: got {context}, expected 1 to {most} (the model's maximum)."
-        raise ConfigError(msg)
     sizes = storage_nbytes(lowered)
     return {
         "version": 1,
@@ -309,7 +332,7 @@ def describe(
         "weights": {},
         "config": dict(lowered.config),
         "vocab_size": program.vocab_size,
-        "context": {"default": context, "max": most},
+        "context": choose_context(lowered, options.context_window_size),
         "limits": {
             "maxStorageBufferBindingSize": report["largest_binding_nbytes"],
             "maxBufferSize": report["largest_buffer_nbytes"],

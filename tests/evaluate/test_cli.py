@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from webgemma.build import build_site
+from webgemma.resources import built_in_model
 
 
 def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
@@ -75,9 +76,36 @@ def test_a_short_text_is_one_line(site: Path, tmp_path: Path) -> None:
     )
 
 
-def test_a_missing_text_is_named_before_the_reference_is_built(site: Path, fixtures: Path) -> None:
-    result = run(site, "--text", "none.txt", "--reference", fixtures / "gemma2-F16.gguf")
-    assert result.stderr == "error: none.txt: cannot be read: No such file or directory.\n"
+def test_what_is_wrong_is_said_before_a_reference_is_built(
+    site: Path, fixtures: Path, tmp_path: Path
+) -> None:
+    """The one line of the error is all of stderr: nothing was packed or hashed."""
+    text, reference = site.parent / "text.txt", fixtures / "gemma2-F16.gguf"
+    model = next(site.rglob("webgemma.json")).parent
+    (tmp_path / "short.txt").write_text("hello")
+
+    def said(text: str | Path, reference: Path, *more: str) -> str:
+        result = run(site, "--text", text, "--reference", reference, *more)
+        assert result.returncode == 1
+        return result.stderr.removesuffix("\n").removeprefix("error: ")
+
+    assert said("none.txt", reference) == "none.txt: cannot be read: No such file or directory."
+    assert said(tmp_path / "short.txt", reference) == (
+        "--text: got 4 tokens, expected at least 1,024 (2 chunks of 512). Give a longer text or a "
+        "smaller --context."
+    )
+    assert said(text, reference, "--context", "513") == (
+        f"--context: got 513, expected at most 512, the maximum of {model}."
+    )
+    pebble = built_in_model()
+    assert re.fullmatch(
+        re.escape(f"{pebble}: got ") + r"[\d,]+" + re.escape(" tokens of the text, expected the ")
+        + r"[\d,]+" + re.escape(f" of {model}, each the same. The vocabularies differ: evaluate "
+        "them apart."),
+        said(text, pebble, "--context", "32"),
+    )  # fmt: skip
+    missing = tmp_path / "none.gguf"
+    assert said(text, missing, "--context", "32") == f"{missing}: no such file. Check the path."
 
 
 def test_a_file_that_could_not_be_written_is_noticed_first(site: Path, tmp_path: Path) -> None:

@@ -145,6 +145,7 @@ def _describe(report: SiteReport) -> str:
             ("source", format_bytes(report.source_nbytes)),
             ("weights", f"{format_bytes(report.weights_nbytes)}, shards: {report.num_shards}"),
             ("storage", storage),
+            ("context", "{default:,} tokens, at most {max:,}".format_map(report.context)),
             ("files", f"{report.num_files}"),
             ("took", f"{report.duration_s:.1f} s"),
             ("next", f"webgemma serve {report.path}"),

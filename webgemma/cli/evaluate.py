@@ -74,17 +74,17 @@ def evaluate(
     the second half of each scored. With a reference: the Kullback-Leibler divergence from it, and
     how often both find the same token likeliest.
     """
-    from webgemma.evaluate import evaluate, open_inputs, record_quality, reference_site
+    from webgemma.evaluate import check_inputs, evaluate, record_quality, reference_site
     from webgemma.evaluate.chart import draw
     from webgemma.evaluate.report import as_csv, as_text
     from webgemma.evaluate.report import as_json as to_data
 
     for file in (csv_file, picture):
         options.check_folder_of(file)
-    open_inputs(sites, text)  # before minutes are spent on a reference
     with ExitStack() as stack:
         site = None
         if reference is not None:
+            check_inputs(sites, text, reference, context=context, control_tokens=control_tokens)
             with nullcontext(no_progress) if quiet else ConsoleProgress() as progress:
                 site = stack.enter_context(reference_site(reference, progress))
         counter = ConsoleProgress(amount=format_tokens)

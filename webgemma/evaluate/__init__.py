@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from webgemma.evaluate.evaluate import Evaluation, evaluate, open_inputs, reference_site
+from webgemma.evaluate.evaluate import Evaluation, evaluate, reference_site
+from webgemma.evaluate.inputs import check_inputs
 from webgemma.evaluate.record import record_quality
 
-__all__ = ["Evaluation", "evaluate", "open_inputs", "record_quality", "reference_site"]
+__all__ = ["Evaluation", "check_inputs", "evaluate", "record_quality", "reference_site"]

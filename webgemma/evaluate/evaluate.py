@@ -7,22 +7,17 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 from webgemma.build import build_site
-from webgemma.errors import ConfigError
+from webgemma.evaluate.inputs import cut_text, site_reader
 from webgemma.evaluate.logits_file import LogitsFile
 from webgemma.evaluate.measure import Scores, measure
 from webgemma.evaluate.scores import Divergence, Estimate, divergence, perplexity
-from webgemma.evaluate.text import Chunks, Text, cut, encode, read_text
-from webgemma.layout import INDEX, MANIFEST
+from webgemma.evaluate.text import Chunks, Text, read_text
+from webgemma.layout import is_site
 from webgemma.progress import Progress, no_progress
 from webgemma.runtime.session import open_session
 from webgemma.runtime.shards import SiteModel, open_site_model
-from webgemma.tokenizer import Tokenizer
-
-DEFAULT_CONTEXT = 512
-"""llama-perplexity's; less where a model's own maximum is less."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,16 +85,16 @@ def evaluate(
         progress: Told of the tokens of each model.
 
     Raises:
-        ConfigError: the text is too short, or the models' vocabularies differ.
+        ConfigError: the text is too short, a context too long, or the vocabularies differ.
         FormatError: a site or the text is damaged.
         GpuError: there is no adapter, or a model computes what is not finite.
     """
-    models, document = open_inputs(sites, text)
+    models, document = [open_site_model(site) for site in sites], read_text(Path(text))
     base = None if reference is None else open_site_model(reference)
-    everyone = [*models, *([base] if base else [])]
-    length = context or min(DEFAULT_CONTEXT, *(m.manifest["context"]["max"] for m in everyone))
-    ids = shared_tokens(everyone, document.content, control_tokens=control_tokens)
-    chunks = cut(ids, length, bos_of(models[0]), most=most_chunks)
+    readers = [site_reader(model) for model in [*models, *([base] if base else [])]]
+    chunks = cut_text(
+        readers, document, context=context, most=most_chunks, control_tokens=control_tokens
+    )
     settings = Settings(variant, limits, progress)
     names = labels([Path(site) for site in sites])
     with ExitStack() as stack:
@@ -115,15 +110,6 @@ def evaluate(
             for name, model in zip(names, models, strict=True)
         )
     return Evaluation(document, chunks, results, first)
-
-
-def open_inputs(sites: Sequence[str | Path], text: str | Path) -> tuple[list[SiteModel], Text]:
-    """Open the sites' models and read the text, so that what is missing is said at once.
-
-    Raises:
-        FormatError: a site or the text is damaged.
-    """
-    return [open_site_model(site) for site in sites], read_text(Path(text))
 
 
 def run_model(
@@ -161,60 +147,13 @@ def summarize(model: SiteModel, label: str, variant: str, scores: Scores) -> Res
 @contextmanager
 def reference_site(source: Path, progress: Progress = no_progress) -> Iterator[Path]:
     """The site of a reference: `source` itself, or one built of it and removed afterwards."""
-    if (source / INDEX).is_file() or (source / MANIFEST).is_file():
+    if is_site(source):
         yield source
         return
     with TemporaryDirectory(prefix="webgemma-reference-") as folder:
         site = Path(folder) / source.resolve().name.removesuffix(".gguf")
         build_site(source, site, progress=progress)
         yield site
-
-
-def shared_tokens(models: Sequence[SiteModel], text: str, *, control_tokens: bool) -> list[int]:
-    """The text's token ids, which all the models must agree on.
-
-    Raises:
-        ConfigError: two have different vocabularies.
-    """
-    known: dict[str, list[int]] = {}
-    expected = None
-    for model in models:
-        digest = model.manifest["files"].get("tokenizer.json", {}).get("sha256", "")
-        if digest not in known:
-            tokenizer = Tokenizer.from_json(model.read("tokenizer.json"))
-            known[digest] = encode(text, tokenizer, bos_of(model), control_tokens=control_tokens)
-        expected = expected or known[digest]
-        check_same_vocabulary(models[0], model, expected, known[digest])
-    return expected or []
-
-
-def check_same_vocabulary(
-    first: SiteModel, other: SiteModel, expected: list[int], ids: list[int]
-) -> None:
-    """Refuse to compare models that do not predict the same tokens.
-
-    Raises:
-        ConfigError: the sizes differ, or the tokens of the text do.
-    """
-    sizes: list[Any] = [model.manifest["vocab_size"] for model in (other, first)]
-    if sizes[0] != sizes[1]:
-        msg = (
-            f"{other.folder}: got a vocabulary of {sizes[0]:,} tokens, expected {sizes[1]:,} as in "
-            f"{first.folder}. Evaluate models of one family together."
-        )
-        raise ConfigError(msg)
-    if ids != expected or bos_of(first) != bos_of(other):
-        msg = (
-            f"{other.folder}: got {len(ids):,} tokens of the text, expected the {len(expected):,} "
-            f"of {first.folder}, each the same. The vocabularies differ: evaluate them apart."
-        )
-        raise ConfigError(msg)
-
-
-def bos_of(model: SiteModel) -> int | None:
-    """The token the model wants first, if any."""
-    bos: int | None = model.manifest["generation"].get("bos_token_id")
-    return bos
 
 
 def labels(paths: Sequence[Path]) -> list[str]:

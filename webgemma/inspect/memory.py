@@ -22,6 +22,7 @@ from webgemma.inspect.program import read_program
 from webgemma.layout import MANIFEST, is_site, model_folder, read_manifest
 from webgemma.pack import plan_shards
 from webgemma.program.check import check
+from webgemma.program.context import why_shorter
 from webgemma.program.memory import Memory, measure_memory, plain_variants
 from webgemma.program.spec import Program
 from webgemma.progress import format_bytes, no_progress
@@ -42,11 +43,18 @@ class Choice:
     """"keep", "as built", or what --quantization takes."""
     program: Program
     shard_nbytes: Sequence[int]
+    own_context: object
+    """The model's `max_position_embeddings`, if that is known."""
 
     @property
     def download_nbytes(self) -> int:
         """Of all shards."""
         return sum(self.shard_nbytes)
+
+    @property
+    def shorter_context(self) -> str | None:
+        """Why the longest context is not the model's own, if it is not."""
+        return why_shorter(self.program.max_context_window_size, self.own_context)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +103,7 @@ def estimate(
         ConfigError: the model has no such context.
     """
     choices, refused = _choices(path, model, mmproj)
-    contexts = contexts_of(choices[0].program, context)
+    contexts = contexts_of(choices[0], context)
     rows = [row for choice in choices for row in measure(choice, contexts)]
     own = [row for row in rows if row.choice == choices[0].name]
     sections = [
@@ -103,6 +111,8 @@ def estimate(
         ("Peak by storage type and context, f32 cache / f16 cache", _type_table(choices, rows)),
         ("Longest of these contexts that fits, by device and storage type", _fits(choices, rows)),
     ]
+    if shorter := choices[0].shorter_context:
+        sections.insert(1, ("Longest context", shorter))
     if refused:
         sections.append(("Not possible", format_table(list(refused.items()))))
     data = {
@@ -112,6 +122,8 @@ def estimate(
             {"name": device.name, "limit_nbytes": device.limit_nbytes, "fits": fits}
             for device, fits in _longest_fits(choices, rows)
         ],
+        "max_context_window_size": choices[0].program.max_context_window_size,
+        "max_position_embeddings": choices[0].own_context,
         "not_possible": refused,
     }
     return Facts(tuple(sections), data)
@@ -136,7 +148,8 @@ def _as_built(folder: Path) -> Choice:
             f"{folder / MANIFEST}: got no usable {error}. Build the site again."
         ) from error
     program, _ = read_program(folder)
-    return Choice(AS_BUILT, program, shards)
+    own_context = manifest.get("config", {}).get("max_position_embeddings")
+    return Choice(AS_BUILT, program, shards, own_context)
 
 
 def _choices(
@@ -167,20 +180,22 @@ def _choices(
 def _choose(checkpoint: Checkpoint, name: str) -> Choice:
     lowered = lower(checkpoint, quantization=Quantization(name, name))
     check(lowered.program, lowered.shaders)
-    return Choice(name, lowered.program, plan_shards(lowered.sources))
+    own_context = lowered.config.get("max_position_embeddings")
+    return Choice(name, lowered.program, plan_shards(lowered.sources), own_context)
 
 
-def contexts_of(program: Program, asked: int | None) -> tuple[int, ...]:
+def contexts_of(choice: Choice, asked: int | None) -> tuple[int, ...]:
     """The contexts to look at.
 
     Raises:
         ConfigError: the model has not the one that was asked for.
     """
-    most = program.max_context_window_size
+    most = choice.program.max_context_window_size
     if asked is None:
         return (*(context for context in CONTEXTS if context < most), most)
     if not 1 <= asked <= most:
-        msg = f"--context: got {asked}, expected 1 to {most} (the model's maximum)."
+        why = choice.shorter_context or "the model's maximum"
+        msg = f"--context: got {asked}, expected 1 to {most} ({why})."
         raise ConfigError(msg)
     return (asked,)
 

@@ -10,6 +10,7 @@ from webgemma.errors import FormatError
 from webgemma.inspect.facts import Facts
 from webgemma.layout import PROGRAM, model_folder, read_json
 from webgemma.program.check import Report, check
+from webgemma.program.context import why_shorter
 from webgemma.program.spec import Program, program_from_json
 from webgemma.progress import format_bytes
 from webgemma.table import format_table
@@ -60,8 +61,15 @@ def read_program(folder: Path) -> tuple[Program, dict[str, str]]:
         ) from error
 
 
-def run_rows(program: Program, report: Report) -> list[tuple[str, str]]:
-    """How a program that passed the check will run, a row each."""
+def run_rows(program: Program, report: Report, own_context: object) -> list[tuple[str, str]]:
+    """How a program that passed the check will run, a row each.
+
+    Args:
+        program: The program.
+        report: What the checker counted.
+        own_context: The model's `max_position_embeddings`, if that is known.
+    """
+    most = program.max_context_window_size
     each = report.dispatches_per_layer
     layer = ", ".join(f"{each[p]} in {p}" for p in each if each[p])
     token = ", ".join(f"{n} in {phase}" for phase, n in report.dispatches.items())
@@ -70,6 +78,7 @@ def run_rows(program: Program, report: Report) -> list[tuple[str, str]]:
         ("kernels", f"{report.num_kernels}, in {report.num_shaders} shader files"),
         ("dispatches", token),
         ("at most per layer", layer),
+        ("context", why_shorter(most, own_context) or f"at most {most:,} tokens"),
         ("limits", limits_text(report)),
     ]
 

@@ -35,7 +35,8 @@ def describe_site(path: Path, model: str | None = None) -> Facts:
     manifest = read_manifest(folder)
     try:
         tensors = list(_tensors(folder, manifest))
-        runs, report = _runs(folder)
+        own_context = manifest.get("config", {}).get("max_position_embeddings")
+        runs, report = _runs(folder, own_context)
         sections = (
             *_manifest_sections(manifest),
             ("Will it run?", format_table(runs)),
@@ -48,14 +49,14 @@ def describe_site(path: Path, model: str | None = None) -> Facts:
     return Facts(sections, {**manifest, "run": report, **tensor_data(tensors)})
 
 
-def _runs(folder: Path) -> tuple[list[tuple[str, str]], dict[str, Any]]:
+def _runs(folder: Path, own_context: object) -> tuple[list[tuple[str, str]], dict[str, Any]]:
     """Whether the program passes the check, as rows and as JSON."""
     try:
         program, shaders = read_program(folder)
         report = check(program, shaders)
     except WebGemmaError as error:
         return [("runs", f"no: {error}")], {"supported": False, "reason": str(error)}
-    rows = [("runs", "yes"), *run_rows(program, report)]
+    rows = [("runs", "yes"), *run_rows(program, report, own_context)]
     return rows, {"supported": True, **summarize(report)}
 
 

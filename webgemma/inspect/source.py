@@ -77,7 +77,9 @@ def _try(checkpoint: Checkpoint) -> tuple[dict[str, Any], Rows, dict[str, Any]]:
             [("runs", f"no: {error}")],
             {"supported": False, "reason": str(error)},
         )
-    rows = [("runs", "yes"), *_stored(lowered), *run_rows(lowered.program, report)]
+    own_context = lowered.config.get("max_position_embeddings")
+    runs = run_rows(lowered.program, report, own_context)
+    rows = [("runs", "yes"), *_stored(lowered), *runs]
     run = {"supported": True, "storage": storage_nbytes(lowered), **summarize(report)}
     return dict(lowered.config), rows, {**run, "num_parameters": num_parameters(lowered)}
 
