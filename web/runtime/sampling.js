@@ -47,7 +47,7 @@ export const GREEDY = Object.freeze({
 // How far below the best score the largest are looked for, until there are enough: sorting all of
 // 256,000 scores takes longer than a step of the model.
 const DEPTHS = [2, 8, 32, Infinity];
-const MAX_NOISE = 16.64; // of the largest of 2^23 uniform numbers, rounded up
+const MAX_HASH = 2 ** 23 - 1; // of the 23 bits that become a uniform number
 
 /**
  * Whether the program's own choice, by temperature alone, is not enough.
@@ -145,7 +145,7 @@ export function keep(scores, { top_k, top_p, min_p }) {
   if (top_p < 1) tokens = nucleus(scores, best, tokens, top_p);
   if (min_p > 0) {
     const floor = best + Math.log(min_p);
-    tokens = (tokens ?? Array.from(scores.keys())).filter((token) => scores[token] >= floor);
+    tokens = tokens ? tokens.filter((token) => scores[token] >= floor) : above(scores, floor);
   }
   return tokens;
 }
@@ -159,13 +159,9 @@ export function keep(scores, { top_k, top_p, min_p }) {
  * @returns {number[]}
  */
 function nucleus(scores, best, tokens, topP) {
-  const total = (/** @type {Iterable<number>} */ ids) => {
-    let sum = 0;
-    for (const id of ids) sum += Math.exp(scores[id] - best);
-    return sum;
-  };
-  const wanted = topP * total(tokens ?? scores.keys());
-  const sorted = tokens ?? largest(scores, best, (found) => total(found) >= wanted);
+  const wanted = topP * massOf(scores, best, tokens);
+  const isEnough = (/** @type {number[]} */ found) => massOf(scores, best, found) >= wanted;
+  const sorted = tokens ?? largest(scores, best, isEnough);
   let mass = 0;
   let count = 0;
   while (count < sorted.length) {
@@ -173,6 +169,32 @@ function nucleus(scores, best, tokens, topP) {
     if (mass >= wanted) break;
   }
   return sorted.slice(0, count);
+}
+
+/**
+ * The sum of exp(score - best) over tokens, over all if null.
+ * @param {Float64Array | Float32Array} scores
+ * @param {number} best
+ * @param {number[] | null} tokens
+ * @returns {number}
+ */
+function massOf(scores, best, tokens) {
+  let sum = 0;
+  if (tokens) for (const token of tokens) sum += Math.exp(scores[token] - best);
+  else for (let i = 0; i < scores.length; i++) sum += Math.exp(scores[i] - best);
+  return sum;
+}
+
+/**
+ * The tokens whose score is at least `floor`.
+ * @param {Float64Array | Float32Array} scores
+ * @param {number} floor
+ * @returns {number[]}
+ */
+function above(scores, floor) {
+  const tokens = [];
+  for (let i = 0; i < scores.length; i++) if (scores[i] >= floor) tokens.push(i);
+  return tokens;
 }
 
 /**
@@ -186,8 +208,7 @@ function largest(scores, best, isEnough) {
   /** @type {number[]} */
   let tokens = [];
   for (const depth of DEPTHS) {
-    tokens = [];
-    for (let i = 0; i < scores.length; i++) if (scores[i] >= best - depth) tokens.push(i);
+    tokens = above(scores, best - depth);
     if (isEnough(tokens)) break;
   }
   return tokens.sort((a, b) => scores[b] - scores[a]); // stable: equal ones stay in order
@@ -204,11 +225,14 @@ function largest(scores, best, isEnough) {
 export function draw(scores, tokens, { temperature, seed }, numGenerated) {
   let winner = argmax(scores);
   if (temperature === 0) return winner;
-  const noise = gumbel(seed, numGenerated);
-  let bound = scores[winner] + noise(winner);
-  for (const token of tokens ?? scores.keys()) {
-    if (scores[token] + MAX_NOISE < bound) continue;
-    const noisy = scores[token] + noise(token);
+  const start = noiseStart(seed, numGenerated);
+  let bound = scores[winner] + gumbel(mix(start + winner));
+  const count = tokens ? tokens.length : scores.length;
+  for (let i = 0; i < count; i++) {
+    const token = tokens ? tokens[i] : i;
+    const hash = mix(start + token);
+    if (scores[token] + noiseBound(hash) < bound) continue; // most cannot win
+    const noisy = scores[token] + gumbel(hash);
     if (noisy > bound || (noisy === bound && token < winner)) {
       bound = noisy;
       winner = token;
@@ -226,9 +250,7 @@ export function draw(scores, tokens, { temperature, seed }, numGenerated) {
  */
 export function logprobs(logits, token, count) {
   const best = logits[argmax(logits)];
-  let sum = 0;
-  for (let i = 0; i < logits.length; i++) sum += Math.exp(logits[i] - best);
-  const total = best + Math.log(sum);
+  const total = best + Math.log(massOf(logits, best, null));
   const top = largest(logits, best, (found) => found.length >= count).slice(0, count);
   return { logprob: logits[token] - total, top_logprobs: top.map((t) => [t, logits[t] - total]) };
 }
@@ -251,12 +273,27 @@ export function mix(value) {
 }
 
 /**
- * The noise of tokens: -log(-log(u)), u of a hash in (0, 1).
+ * What the tokens' ids are added to before they are hashed.
  * @param {number} seed
  * @param {number} numGenerated
- * @returns {(token: number) => number}
  */
-export function gumbel(seed, numGenerated) {
-  const start = mix(mix(seed) + numGenerated);
-  return (token) => -Math.log(-Math.log(((mix(start + token) >>> 9) + 0.5) * 2 ** -23));
+export function noiseStart(seed, numGenerated) {
+  return mix(mix(seed) + numGenerated);
+}
+
+/**
+ * A bound of `gumbel` that takes no logarithm: -log(-log(u)) < -log(1 - u), and 1 - u has a number of
+ * zeros before its first bit.
+ * @param {number} hash
+ */
+export function noiseBound(hash) {
+  return (Math.clz32(MAX_HASH - (hash >>> 9)) - 8) * Math.LN2;
+}
+
+/**
+ * The noise of a token: -log(-log(u)), u of its hash in (0, 1).
+ * @param {number} hash
+ */
+export function gumbel(hash) {
+  return -Math.log(-Math.log(((hash >>> 9) + 0.5) * 2 ** -23));
 }

@@ -3,7 +3,15 @@ import { readFileSync } from "node:fs";
 import test from "node:test";
 
 import { ConfigError } from "../runtime/errors.js";
-import { GREEDY, Sampler, keep, mix, readsLogits } from "../runtime/sampling.js";
+import {
+  GREEDY,
+  Sampler,
+  gumbel,
+  keep,
+  mix,
+  noiseBound,
+  readsLogits,
+} from "../runtime/sampling.js";
 
 const CASES = JSON.parse(
   readFileSync(new URL("../../tests/cases/sampling.json", import.meta.url), "utf8"),
@@ -11,6 +19,14 @@ const CASES = JSON.parse(
 
 test("the hash has every bit right", () => {
   assert.deepEqual([0, 1, 2 ** 32 - 1].map(mix), CASES.mix);
+});
+
+test("the bound of the noise is one, and a close one", () => {
+  const hashes = Array.from({ length: 100000 }, (_, i) => mix(i));
+  for (const hash of [0, 511, 512, 2 ** 32 - 1, 2 ** 32 - 513, ...hashes]) {
+    assert.ok(gumbel(hash) < noiseBound(hash));
+    assert.ok(hash >>> 9 < 2 ** 22 || gumbel(hash) > noiseBound(hash) - 1.1);
+  }
 });
 
 for (const { sampling, prompt, logits, tokens, logprobs } of CASES.chosen) {
