@@ -46,9 +46,9 @@ class SiteReport:
     num_shards: int
     num_files: int
     duration_s: float
-    storage: dict[str, int]
     context: dict[str, int]
     """Tokens: the page's "default", and "max", the most it takes."""
+    storage: dict[str, int]
     """Storage type -> bytes."""
     program: dict[str, Any]
     """What the checker counted: dispatches per layer, the largest binding, ..."""
@@ -145,8 +145,8 @@ def build_site(
         num_shards=sum(path.endswith(".bin") for path in model.files),
         num_files=len(model.files),
         duration_s=time.perf_counter() - started,
-        storage=storage_nbytes(lowered),
         context=choose_context(lowered, context_window_size),
+        storage=storage_nbytes(lowered),
         program=program,
         warnings=warnings(lowered),
     )
@@ -166,21 +166,20 @@ def ask_quantization(layers: str, embedding: str | None) -> Quantization:
 
 def warnings(lowered: Lowered) -> list[str]:
     """What the user should know of a build."""
-    if not lowered.requantized:
     found = []
     if shorter := shorter_context(lowered):
         found.append(f"The context is {shorter}.")
+    if not lowered.requantized:
         return found
     counts = ", ".join(f"{count} of {kind}" for kind, count in lowered.requantized.items())
     return [
-        f"{sum(lowered.requantized.values())} tensors were quantized already ({counts}): "
         *found,
+        f"{sum(lowered.requantized.values())} tensors were quantized already ({counts}): "
         "quantizing them again adds to their error. Build from F16 or BF16 weights, or keep "
         "the file's own types.",
     ]
 
 
-def read_checkpoint(source: Path, progress: Progress, mmproj: Path | None = None) -> Checkpoint:
 def shorter_context(lowered: Lowered) -> str | None:
     """Why the context is shorter than the model's own, if it is."""
     own = lowered.config.get("max_position_embeddings")
@@ -201,6 +200,7 @@ def choose_context(lowered: Lowered, asked: int | None) -> dict[str, int]:
     return {"default": chosen, "max": most}
 
 
+def read_checkpoint(source: Path, progress: Progress, mmproj: Path | None = None) -> Checkpoint:
     """Open the source; its tensors are read later, while they are packed."""
     progress("reading", 0, 1)
     checkpoint = open_checkpoint(source)
