@@ -16,7 +16,7 @@ from webgemma.storage.registry import storage_for
 from webgemma.storage.shards import ShardWriter
 from webgemma.storage.types import DTYPE_NBYTES, Planes, as_bytes
 
-CHUNK_NBYTES = 4 << 20  # of source bytes encoded at a time
+CHUNK_NBYTES = 96 << 10  # of source bytes encoded at a time: what is made of them stays in a cache
 FLOAT_DTYPES = dict(zip(FLOATS, ("float32", "float16", "bfloat16"), strict=True))
 
 VECTOR_DTYPE = "float32"
@@ -82,30 +82,40 @@ def pack_matrix(source: MatrixSource, writer: ShardWriter, advance: Advance) -> 
     The shared planes, which need no rows of the source, come last.
     """
     for part, records in plan_records(source.matrix, writer.shard_nbytes):
-        encoded = list(encode_rows(source, part.row_start, part.row_start + part.rows, advance))
+        planes = encode_rows(source, part.row_start, part.row_start + part.rows, advance)
         writer.reserve(sum(record.nbytes for record in records))
-        for i, record in enumerate(records):
-            if record.content is not None:
-                plane = np.frombuffer(record.content, np.uint8)
-            else:
-                plane = np.concatenate([planes[i] for planes in encoded])
-            assert plane.nbytes == record.nbytes, (record, plane.shape)
-            writer.add(record.name, record.shape, record.dtype, plane)
+        shared = (np.frombuffer(r.content, np.uint8) for r in records if r.content is not None)
+        for record, data in zip(records, [*planes, *shared], strict=True):
+            assert data.nbytes == record.nbytes, (record, data.shape)
+            writer.add(record.name, record.shape, record.dtype, data)
 
 
-def encode_rows(source: MatrixSource, start: int, stop: int, advance: Advance) -> Iterator[Planes]:
-    """The planes of rows start..stop - 1 of the stacked matrix, a chunk at a time."""
-    at = 0
-    for part in source.parts:
-        count = part.stop - part.start
-        first, last = max(start - at, 0), min(stop - at, count)
+def encode_rows(source: MatrixSource, start: int, stop: int, advance: Advance) -> Planes:
+    """The planes uint8 [stop - start, row_nbytes] of rows of the stacked matrix.
+
+    Shared planes, which need no rows of the source, are left out.
+    """
+    matrix = source.matrix
+    planes = tuple(
+        np.empty((stop - start, plane.row_nbytes), np.uint8)
+        for plane in matrix.planes
+        if plane.content is None
+    )
+    at = 0  # the first row of the part, in the stacked matrix
+    for rows in source.parts:
+        first = max(start - at, 0)
+        last = min(stop - at, rows.stop - rows.start)
         if first < last:
-            rows = Rows(part.tensor, part.start + first, part.start + last)
-            yield from _encode_part(source, rows, advance)
-        at += count
+            own = Rows(rows.tensor, rows.start + first, rows.start + last)
+            _encode_part(source, own, [plane[at + first - start :] for plane in planes], advance)
+        at += rows.stop - rows.start
+    return planes
 
 
-def _encode_part(source: MatrixSource, rows: Rows, advance: Advance) -> Iterator[Planes]:
+def _encode_part(
+    source: MatrixSource, rows: Rows, planes: Sequence[NDArray[np.uint8]], advance: Advance
+) -> None:
+    """Write rows of a tensor to the first rows of `planes`, a chunk at a time."""
     tensor = rows.tensor
     row_nbytes = tensor.nbytes // tensor.shape[0]
     step = max(1, CHUNK_NBYTES // row_nbytes)
@@ -113,11 +123,13 @@ def _encode_part(source: MatrixSource, rows: Rows, advance: Advance) -> Iterator
     kept = storage_for(tensor.where, tensor.type)
     for start in range(rows.start, rows.stop, step):
         raw = tensor.read_rows(start, min(start + step, rows.stop))
-        planes = kept.encode(raw, in_features)
+        encoded = kept.encode(raw, in_features)
         if kept != storage:
-            floats = kept.decode(planes, in_features)
-            planes = quantize(storage.name, floats, f"{tensor.where}, rows from {start}")
-        yield tuple(plane.copy() for plane in planes)
+            floats = kept.decode(encoded, in_features)
+            encoded = quantize(storage.name, floats, f"{tensor.where}, rows from {start}")
+        first = start - rows.start
+        for plane, part in zip(planes, encoded, strict=True):
+            plane[first : first + len(raw)] = part
         advance(raw.nbytes)
 
 

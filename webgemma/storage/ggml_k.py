@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from webgemma.storage.packing import split_runs
 from webgemma.storage.types import view
 
 SUPER = 256  # weights per super-block
@@ -35,9 +36,7 @@ def split_pairs_of_bits(packed: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
     Of every 32 bytes the lowest pairs of bits are the first 32 weights, the next pairs the next.
     """
-    parts = packed.reshape(len(packed), -1, 32)
-    codes = np.stack([(parts >> shift) & 3 for shift in (0, 2, 4, 6)], axis=2)
-    return codes.reshape(len(packed), -1)
+    return split_runs(packed.reshape(len(packed), -1, 32), 2)
 
 
 def scaled(supers: NDArray[np.generic], scales: NDArray[np.generic]) -> NDArray[np.float32]:

@@ -10,25 +10,24 @@ from numpy.typing import NDArray
 
 from webgemma.storage.ggml_k import SUPER, affine, split_pairs_of_bits, unpack_scales
 from webgemma.storage.ggml_legacy import pack_fifth_bits, unpack_five_bits
-from webgemma.storage.packing import pack_two_bits, unpack_two_bits
+from webgemma.storage.packing import pack_two_bits, reorder_nibbles, split_runs, unpack_two_bits
 from webgemma.storage.types import (
     Plane,
     Planes,
     StorageType,
+    block_bytes,
     check_in_features,
-    pack_nibbles,
     split_blocks,
     unpack_nibbles,
 )
 
 
-def _split_halves(nibbles: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """GGML's nibbles [n, b, 128] -> codes [n, b * 256].
+def _reorder_halves(nibbles: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """GGML's nibbles [n, b, 128] in ascending k, [n, b * 128].
 
     Of every 32 bytes the low nibbles are 32 weights, the high ones the next 32.
     """
-    parts = nibbles.reshape(len(nibbles), -1, 32)
-    return np.stack([parts & 0xF, parts >> 4], axis=2).reshape(len(nibbles), -1)
+    return reorder_nibbles(nibbles.reshape(len(nibbles), -1, 32))
 
 
 def _widen_scales(packed: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -57,7 +56,7 @@ class Q2_K:  # noqa: N801 - the name llama.cpp gives this type
         n = len(rows)
         blocks = split_blocks(rows, 84)
         return (
-            pack_two_bits(split_pairs_of_bits(blocks[..., 16:80])),
+            pack_two_bits(split_pairs_of_bits(block_bytes(blocks, 16, 80))),
             blocks[..., 0:16].reshape(n, -1),
             blocks[..., 80:84].reshape(n, -1),
         )
@@ -92,7 +91,7 @@ class Q4_K:  # noqa: N801
         """Blocks d f16, dmin f16, 12 bytes of scales, 128 bytes of nibbles -> planes."""
         blocks = split_blocks(rows, 144)
         return (
-            pack_nibbles(_split_halves(blocks[..., 16:])),
+            _reorder_halves(block_bytes(blocks, 16, 144)),
             _widen_scales(blocks[..., 4:16]),
             blocks[..., 0:4].reshape(len(rows), -1),
         )
@@ -127,12 +126,9 @@ class Q5_K:  # noqa: N801
         """
         n = len(rows)
         blocks = split_blocks(rows, 176)
-        shifts = np.arange(8, dtype=np.uint8)[:, None]
-        fifth = ((blocks[..., None, 16:48] >> shifts) & np.uint8(1)).reshape(n, -1)
-        codes = _split_halves(blocks[..., 48:]) | fifth << np.uint8(4)
         return (
-            pack_nibbles(codes & np.uint8(0xF)),
-            pack_fifth_bits(codes),
+            _reorder_halves(block_bytes(blocks, 48, 176)),
+            pack_fifth_bits(split_runs(block_bytes(blocks, 16, 48), 1)),
             _widen_scales(blocks[..., 4:16]),
             blocks[..., 0:4].reshape(n, -1),
         )

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from webgemma.storage.ggml_k import SUPER, scaled, split_pairs_of_bits
 from webgemma.storage.packing import (
     gather_fours,
-    pack_bits,
+    pack_fours,
     pack_two_bits,
-    spread_fours,
+    reorder_nibbles,
+    split_runs,
     unpack_bits,
     unpack_two_bits,
 )
@@ -21,8 +22,8 @@ from webgemma.storage.types import (
     Plane,
     Planes,
     StorageType,
+    block_bytes,
     check_in_features,
-    pack_nibbles,
     split_blocks,
     unpack_nibbles,
     view,
@@ -80,11 +81,10 @@ class Q3_K:  # noqa: N801 - the name llama.cpp gives this type
         """
         n = len(rows)
         blocks = split_blocks(rows, 110)
-        shifts = np.arange(8, dtype=np.uint8)[:, None]
-        third = ((blocks[..., None, 0:32] >> shifts) & np.uint8(1)).reshape(n, -1)
+        third = split_runs(block_bytes(blocks, 0, 32), 1)
         return (
-            pack_two_bits(split_pairs_of_bits(blocks[..., 32:96])),
-            pack_bits(spread_fours(third, WAYS)),
+            pack_two_bits(split_pairs_of_bits(block_bytes(blocks, 32, 96))),
+            pack_fours(third, WAYS, 1),
             _unpack_scales3(blocks[..., 96:108]).view(np.uint8),
             blocks[..., 108:110].reshape(n, -1),
         )
@@ -117,12 +117,10 @@ class Q6_K:  # noqa: N801
         """Blocks ql 128 bytes, qh 64 bytes, 16 int8 scales, d f16 -> planes."""
         n = len(rows)
         blocks = split_blocks(rows, 210)
-        ql = blocks[..., 0:128].reshape(n, -1, 2, 64)  # per 128 weights: low nibbles of 64, high
-        low = np.concatenate([ql & 0xF, ql >> 4], axis=-1).reshape(n, -1)
-        high = split_pairs_of_bits(blocks[..., 128:192])
+        high = split_pairs_of_bits(block_bytes(blocks, 128, 192))
         return (
-            pack_nibbles(low),
-            pack_two_bits(spread_fours(high, WAYS)),
+            reorder_nibbles(block_bytes(blocks, 0, 128).reshape(n, -1, 64)),
+            pack_fours(high, WAYS, 2),
             blocks[..., 192:208].reshape(n, -1),
             blocks[..., 208:210].reshape(n, -1),
         )

@@ -12,13 +12,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from webgemma.storage.packing import gather_fours, pack_bits, spread_fours, unpack_bits
+from webgemma.storage.packing import gather_fours, pack_fours, reorder_nibbles, unpack_bits
 from webgemma.storage.types import (
     Plane,
     Planes,
     StorageType,
+    block_bytes,
     check_in_features,
-    pack_nibbles,
     split_blocks,
     unpack_nibbles,
     view,
@@ -26,12 +26,6 @@ from webgemma.storage.types import (
 
 BLOCK = 32  # weights per block
 HIGH_WAYS = 4  # fours of fifth bits that share 16 places: four above four nibbles after one shift
-
-
-def split_nibbles(packed: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """GGML's nibbles [n, b, 16] -> codes [n, b * 32]: low nibbles are k 0..15, high 16..31."""
-    codes = np.concatenate([packed & 0xF, packed >> 4], axis=-1)
-    return codes.reshape(packed.shape[0], -1)
 
 
 def per_block(values: NDArray[np.generic]) -> NDArray[np.float32]:
@@ -57,8 +51,8 @@ class Q4_0:  # noqa: N801 - the name llama.cpp gives this type
     def encode(self, rows: NDArray[np.uint8], in_features: int) -> Planes:
         """Blocks d f16, 16 bytes of nibbles -> planes."""
         blocks = split_blocks(rows, 18)
-        scale = blocks[..., 0:2].reshape(len(rows), -1)
-        return (pack_nibbles(split_nibbles(blocks[..., 2:])), scale)
+        scale = block_bytes(blocks, 0, 2).reshape(len(rows), -1)
+        return (reorder_nibbles(block_bytes(blocks, 2, 18)), scale)
 
     def decode(self, planes: Sequence[NDArray[np.uint8]], in_features: int) -> NDArray[np.float32]:
         """D * (q - 8)."""
@@ -84,8 +78,8 @@ class Q4_1:  # noqa: N801
     def encode(self, rows: NDArray[np.uint8], in_features: int) -> Planes:
         """Blocks d f16, m f16, 16 bytes of nibbles -> planes."""
         blocks = split_blocks(rows, 20)
-        scale = blocks[..., 0:4].reshape(len(rows), -1)
-        return (pack_nibbles(split_nibbles(blocks[..., 4:])), scale)
+        scale = block_bytes(blocks, 0, 4).reshape(len(rows), -1)
+        return (reorder_nibbles(block_bytes(blocks, 4, 20)), scale)
 
     def decode(self, planes: Sequence[NDArray[np.uint8]], in_features: int) -> NDArray[np.float32]:
         """D * q + m."""
@@ -94,9 +88,9 @@ class Q4_1:  # noqa: N801
         return per_block(pairs[:, 0::2]) * codes + per_block(pairs[:, 1::2])
 
 
-def pack_fifth_bits(codes: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Bit 4 of codes [n, K] -> bytes [n, K/8], a word for every 32 codes."""
-    return pack_bits(spread_fours(codes >> np.uint8(4), HIGH_WAYS))
+def pack_fifth_bits(bits: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The fifth bits of codes, a byte each [n, K] -> bytes [n, K/8], a word for every 32 codes."""
+    return pack_fours(bits, HIGH_WAYS, 1)
 
 
 def unpack_five_bits(low: NDArray[np.uint8], high: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -105,10 +99,10 @@ def unpack_five_bits(low: NDArray[np.uint8], high: NDArray[np.uint8]) -> NDArray
     return unpack_nibbles(low) | (fifth << np.uint8(4))
 
 
-def _join_five_bits(high: NDArray[np.uint8], packed: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """GGML's fifth bits [n, b, 4], ascending, and nibbles [n, b, 16] -> codes [n, b * 32]."""
-    fifth = unpack_bits(high.reshape(len(high), -1))
-    return split_nibbles(packed) | (fifth << np.uint8(4))
+def _encode_five_bits(high: NDArray[np.uint8], packed: NDArray[np.uint8]) -> Planes:
+    """GGML's fifth bits [n, b, 4], ascending, and nibbles [n, b, 16] -> q_weight and q_high."""
+    bits = unpack_bits(high.reshape(len(high), -1))
+    return reorder_nibbles(packed), pack_fifth_bits(bits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,9 +124,8 @@ class Q5_0:  # noqa: N801
     def encode(self, rows: NDArray[np.uint8], in_features: int) -> Planes:
         """Blocks d f16, 4 bytes of fifth bits, 16 bytes of nibbles -> planes."""
         blocks = split_blocks(rows, 22)
-        codes = _join_five_bits(blocks[..., 2:6], blocks[..., 6:])
-        scale = blocks[..., 0:2].reshape(len(rows), -1)
-        return (pack_nibbles(codes & np.uint8(0xF)), pack_fifth_bits(codes), scale)
+        codes = _encode_five_bits(block_bytes(blocks, 2, 6), block_bytes(blocks, 6, 22))
+        return (*codes, block_bytes(blocks, 0, 2).reshape(len(rows), -1))
 
     def decode(self, planes: Sequence[NDArray[np.uint8]], in_features: int) -> NDArray[np.float32]:
         """D * (q - 16)."""
@@ -159,9 +152,8 @@ class Q5_1:  # noqa: N801
     def encode(self, rows: NDArray[np.uint8], in_features: int) -> Planes:
         """Blocks d f16, m f16, 4 bytes of fifth bits, 16 bytes of nibbles -> planes."""
         blocks = split_blocks(rows, 24)
-        codes = _join_five_bits(blocks[..., 4:8], blocks[..., 8:])
-        scale = blocks[..., 0:4].reshape(len(rows), -1)
-        return (pack_nibbles(codes & np.uint8(0xF)), pack_fifth_bits(codes), scale)
+        codes = _encode_five_bits(block_bytes(blocks, 4, 8), block_bytes(blocks, 8, 24))
+        return (*codes, block_bytes(blocks, 0, 4).reshape(len(rows), -1))
 
     def decode(self, planes: Sequence[NDArray[np.uint8]], in_features: int) -> NDArray[np.float32]:
         """D * q + m."""

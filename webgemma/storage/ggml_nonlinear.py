@@ -14,13 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from webgemma.storage.ggml_k import SUPER, scaled
-from webgemma.storage.ggml_legacy import BLOCK, per_block, split_nibbles
+from webgemma.storage.ggml_legacy import BLOCK, per_block
+from webgemma.storage.packing import reorder_nibbles
 from webgemma.storage.types import (
     Plane,
     Planes,
     StorageType,
+    block_bytes,
     check_in_features,
-    pack_nibbles,
     split_blocks,
     unpack_nibbles,
     view,
@@ -52,8 +53,8 @@ class IQ4_NL:  # noqa: N801 - the name llama.cpp gives this type
     def encode(self, rows: NDArray[np.uint8], in_features: int) -> Planes:
         """Blocks d f16, 16 bytes of nibbles -> planes."""
         blocks = split_blocks(rows, 18)
-        scale = blocks[..., 0:2].reshape(len(rows), -1)
-        return (pack_nibbles(split_nibbles(blocks[..., 2:])), scale)
+        scale = block_bytes(blocks, 0, 2).reshape(len(rows), -1)
+        return (reorder_nibbles(block_bytes(blocks, 2, 18)), scale)
 
     def decode(self, planes: Sequence[NDArray[np.uint8]], in_features: int) -> NDArray[np.float32]:
         """D * value[q]."""
@@ -88,7 +89,7 @@ class IQ4_XS:  # noqa: N801
         high = np.ascontiguousarray(blocks[..., 2:4]).view("<u2") >> shifts & np.uint16(3)
         scales = (low | high.astype(np.uint8).reshape(n, -1) << np.uint8(4)).astype(np.int8)
         return (
-            pack_nibbles(split_nibbles(blocks[..., 8:].reshape(n, -1, 16))),
+            reorder_nibbles(block_bytes(blocks, 8, 136).reshape(n, -1, 16)),
             (scales - np.int8(32)).view(np.uint8),
             blocks[..., 0:2].reshape(n, -1),
         )
@@ -118,7 +119,7 @@ class MXFP4:
         """Blocks e, 16 bytes of nibbles -> planes."""
         blocks = split_blocks(rows, 17)
         scale = blocks[..., 0].reshape(len(rows), -1)
-        return (pack_nibbles(split_nibbles(blocks[..., 1:])), scale)
+        return (reorder_nibbles(block_bytes(blocks, 1, 17)), scale)
 
     def decode(self, planes: Sequence[NDArray[np.uint8]], in_features: int) -> NDArray[np.float32]:
         """2^(e - 128) * value[q]; beyond float32's range infinite, as in llama.cpp."""

@@ -10,14 +10,93 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from webgemma.storage.types import pack_nibbles
+
 _SHIFTS = np.array([0, 2, 4, 6], np.uint8)
+
+
+EACH_BYTE = 0x0101010101010101
+
+
+def split_runs(packed: NDArray[np.uint8], num_bits: int) -> NDArray[np.uint8]:
+    """GGML's codes, one a byte: of a run of bytes first the lowest bits of all, then the next.
+
+    Args:
+        packed: [n, b, run], contiguous; run is a multiple of 8.
+        num_bits: Of a code: 1, 2 or 4.
+
+    Returns:
+        [n, b * run * 8 / num_bits].
+    """
+    words, run = packed.view("<u8"), f"V{packed.shape[-1]}"
+    mask = np.uint64(EACH_BYTE * ((1 << num_bits) - 1))
+    codes = np.empty((packed.size // packed.shape[-1], 8 // num_bits), run)
+    for way in range(8 // num_bits):
+        part = words >> np.uint64(num_bits * way)
+        part &= mask
+        codes[:, way] = part.view(run).reshape(-1)
+    return codes.view(np.uint8).reshape(len(packed), -1)
+
+
+def reorder_nibbles(packed: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """As `pack_nibbles` of `split_runs` of four bits, without the codes between them.
+
+    Args:
+        packed: [n, b, run], contiguous; run is a multiple of 8.
+
+    Returns:
+        [n, b * run], two codes in a byte, the lower k in its low nibble.
+    """
+    words, half_run = packed.view("<u8"), f"V{packed.shape[-1] // 2}"
+    mask = np.uint64(EACH_BYTE * 0xF)
+    halves = np.empty((packed.size // packed.shape[-1], 2), half_run)
+    for half in range(2):
+        codes = words >> np.uint64(4 * half)
+        codes &= mask
+        halves[:, half] = pack_nibbles(codes.view(np.uint8)).view(half_run).reshape(-1)
+    return halves.view(np.uint8).reshape(len(packed), -1)
+
+
+def _join_bytes(words: NDArray[np.uint32], num_bits: int) -> NDArray[np.uint8]:
+    """The lowest `num_bits` bits of all bytes, one after the other; 2 or 4, the others being 0.
+
+    Args:
+        words: Little-endian uint32 [m].
+        num_bits: Of a byte.
+
+    Returns:
+        uint8 [m * num_bits / 2].
+    """
+    if num_bits == 4:
+        pairs = words | words >> np.uint32(4)
+        return pairs.view("<u2").astype(np.uint8)
+    pairs = words | words >> np.uint32(6)
+    pairs |= pairs >> np.uint32(12)
+    return pairs.astype(np.uint8)
 
 
 def pack_two_bits(codes: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Pack 2-bit codes [n, K] into bytes [n, K/4], the lowest k in the lowest bits."""
-    parts = codes.reshape(len(codes), -1, 4) << _SHIFTS
-    packed: NDArray[np.uint8] = np.bitwise_or.reduce(parts, axis=-1)
-    return packed
+    words = np.ascontiguousarray(codes).view("<u4").reshape(-1)
+    return _join_bytes(words, 2).reshape(len(codes), -1)
+
+
+def pack_fours(codes: NDArray[np.uint8], ways: int, num_bits: int) -> NDArray[np.uint8]:
+    """Pack interleaved fours: code j of four r goes to place j * ways + r of their 4 * ways.
+
+    Args:
+        codes: [n, K], of `num_bits` bits each.
+        ways: Fours that share a run of places; K is a multiple of 4 * ways.
+        num_bits: 1 or 2; ways * num_bits is 2 or 4.
+
+    Returns:
+        [n, K * num_bits / 8], the lowest place in the lowest bits.
+    """
+    fours = np.ascontiguousarray(codes).view("<u4").reshape(-1, ways)
+    words = fours[:, 0].copy()
+    for way in range(1, ways):
+        words |= fours[:, way] << np.uint32(num_bits * way)
+    return _join_bytes(words, num_bits * ways).reshape(len(codes), -1)
 
 
 def unpack_two_bits(plane: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -25,31 +104,20 @@ def unpack_two_bits(plane: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return ((plane[..., None] >> _SHIFTS) & np.uint8(3)).reshape(len(plane), -1)
 
 
-def pack_bits(codes: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Pack 1-bit codes [n, K] into bytes [n, K/8], the lowest k in the lowest bit."""
-    return np.packbits(codes, axis=1, bitorder="little")
-
-
 def unpack_bits(plane: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Undo `pack_bits`: bytes [n, K/8] -> codes [n, K]."""
+    """Bytes [n, K/8] -> bits [n, K], the lowest k being the lowest bit."""
     return np.unpackbits(plane, axis=1, bitorder="little")
 
 
-def spread_fours(codes: NDArray[np.uint8], ways: int) -> NDArray[np.uint8]:
-    """Interleave `ways` fours: code j of four r goes to place j * ways + r of their 4 * ways.
+def gather_fours(codes: NDArray[np.uint8], ways: int) -> NDArray[np.uint8]:
+    """Undo the order of `pack_fours`.
 
     Args:
-        codes: [n, K].
-        ways: fours that share a run of places; K is a multiple of 4 * ways.
+        codes: [n, K], in the order of their places.
+        ways: Fours that share a run of places.
 
     Returns:
-        [n, K], permuted within every run of 4 * ways.
+        [n, K] in ascending k.
     """
-    runs = codes.reshape(len(codes), -1, ways, 4)
-    return np.ascontiguousarray(runs.swapaxes(2, 3)).reshape(codes.shape)
-
-
-def gather_fours(codes: NDArray[np.uint8], ways: int) -> NDArray[np.uint8]:
-    """Undo `spread_fours`."""
     runs = codes.reshape(len(codes), -1, 4, ways)
     return np.ascontiguousarray(runs.swapaxes(2, 3)).reshape(codes.shape)

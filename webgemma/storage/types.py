@@ -115,12 +115,32 @@ def split_blocks(rows: NDArray[np.uint8], block_nbytes: int) -> NDArray[np.uint8
     return np.ascontiguousarray(rows).reshape(rows.shape[0], -1, block_nbytes)
 
 
+def block_bytes(blocks: NDArray[np.uint8], start: int, stop: int) -> NDArray[np.uint8]:
+    """Bytes start..stop - 1 of every block [n, b, block_nbytes], contiguous [n, b, stop - start].
+
+    As a field of a structure numpy copies them several times as fast as by a slice.
+    """
+    field = np.dtype(
+        {
+            "names": ["bytes"],
+            "formats": [f"V{stop - start}"],
+            "offsets": [start],
+            "itemsize": blocks.shape[-1],
+        }
+    )
+    copied = np.ascontiguousarray(blocks.view(field)["bytes"])
+    return copied.view(np.uint8).reshape(*blocks.shape[:-1], stop - start)
+
+
 def pack_nibbles(codes: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Pack 4-bit codes [n, K] into bytes [n, K/2]: the lower k in the low nibble.
 
     As little-endian words this is MLC's order: element r of a word in bits 4r..4r+3.
     """
-    return codes[:, 0::2] | (codes[:, 1::2] << np.uint8(4))
+    pairs = np.ascontiguousarray(codes).view("<u2")
+    packed = pairs >> np.uint16(4)
+    packed |= pairs
+    return packed.astype(np.uint8)
 
 
 def unpack_nibbles(plane: NDArray[np.uint8]) -> NDArray[np.uint8]:
