@@ -44,9 +44,10 @@ export const GREEDY = Object.freeze({
   top_logprobs: null,
 });
 
-// How far below the best score the largest are looked for, until there are enough: sorting all of
-// 256,000 scores takes longer than a step of the model.
-const DEPTHS = [2, 8, 32, Infinity];
+// The highest scores are found in bins of a quarter of a nat below the best: sorting all of 256,000
+// takes longer than a step of the model.
+const BINS = 256;
+const BINS_PER_NAT = 4;
 const MAX_HASH = 2 ** 23 - 1; // of the 23 bits that become a uniform number
 
 /**
@@ -140,7 +141,7 @@ export function keep(scores, { top_k, top_p, min_p }) {
   /** @type {number[] | null} */
   let tokens = null;
   if (top_k > 0 && top_k < scores.length) {
-    tokens = largest(scores, best, (found) => found.length >= top_k).slice(0, top_k);
+    tokens = largest(scores, best, top_k, () => 1).slice(0, top_k);
   }
   if (top_p < 1) tokens = nucleus(scores, best, tokens, top_p);
   if (min_p > 0) {
@@ -160,8 +161,7 @@ export function keep(scores, { top_k, top_p, min_p }) {
  */
 function nucleus(scores, best, tokens, topP) {
   const wanted = topP * massOf(scores, best, tokens);
-  const isEnough = (/** @type {number[]} */ found) => massOf(scores, best, found) >= wanted;
-  const sorted = tokens ?? largest(scores, best, isEnough);
+  const sorted = tokens ?? largest(scores, best, wanted, (score) => Math.exp(score - best));
   let mass = 0;
   let count = 0;
   while (count < sorted.length) {
@@ -198,19 +198,23 @@ function above(scores, floor) {
 }
 
 /**
- * At least as many of the highest scores as are enough, in order; lower tokens first.
+ * At least as many of the highest scores as have a weight in all, in order; lower tokens first.
  * @param {Float64Array | Float32Array} scores
  * @param {number} best
- * @param {(tokens: number[]) => boolean} isEnough
+ * @param {number} wanted
+ * @param {(score: number) => number} weigh
  * @returns {number[]}
  */
-function largest(scores, best, isEnough) {
-  /** @type {number[]} */
-  let tokens = [];
-  for (const depth of DEPTHS) {
-    tokens = above(scores, best - depth);
-    if (isEnough(tokens)) break;
+function largest(scores, best, wanted, weigh) {
+  const weights = new Float64Array(BINS);
+  for (let i = 0; i < scores.length; i++) {
+    const bin = Math.floor((best - scores[i]) * BINS_PER_NAT);
+    if (bin < BINS) weights[bin] += weigh(scores[i]);
   }
+  let bin = 0;
+  let weight = 0;
+  while (bin < BINS && weight < wanted) weight += weights[bin++];
+  const tokens = above(scores, weight < wanted ? -Infinity : best - bin / BINS_PER_NAT);
   return tokens.sort((a, b) => scores[b] - scores[a]); // stable: equal ones stay in order
 }
 
@@ -251,7 +255,7 @@ export function draw(scores, tokens, { temperature, seed }, numGenerated) {
 export function logprobs(logits, token, count) {
   const best = logits[argmax(logits)];
   const total = best + Math.log(massOf(logits, best, null));
-  const top = largest(logits, best, (found) => found.length >= count).slice(0, count);
+  const top = largest(logits, best, count, () => 1).slice(0, count);
   return { logprob: logits[token] - total, top_logprobs: top.map((t) => [t, logits[t] - total]) };
 }
 

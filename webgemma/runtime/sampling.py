@@ -7,7 +7,7 @@ docs/program.md, all in float64. docs/javascript.md says whose definitions these
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -19,9 +19,10 @@ Scores = NDArray[np.float64]
 """A score of every token: logits, adjusted and divided by the temperature."""
 Tokens = NDArray[np.int64]
 
-DEPTHS = (2.0, 8.0, 32.0, np.inf)
-"""How far below the best score the largest are looked for, until there are enough: sorting all of
-256,000 scores takes longer than a step of the model."""
+BINS = 256
+BINS_PER_NAT = 4
+"""The highest scores are found in bins of a quarter of a nat below the best: sorting all of 256,000
+takes longer than a step of the model."""
 MAX_NOISE = 16.64  # of the largest of 2**23 uniform numbers, rounded up
 
 
@@ -113,8 +114,7 @@ def keep(scores: Scores, sampling: Sampling) -> Tokens | None:
     best = scores.max()
     tokens = None
     if 0 < sampling.top_k < len(scores):
-        tokens = largest(scores, best, lambda found: len(found) >= sampling.top_k)
-        tokens = tokens[: sampling.top_k]
+        tokens = largest(scores, best, sampling.top_k)[: sampling.top_k]
     if sampling.top_p < 1:
         tokens = nucleus(scores, best, tokens, sampling.top_p)
     if sampling.min_p > 0:
@@ -129,19 +129,28 @@ def nucleus(scores: Scores, best: float, tokens: Tokens | None, top_p: float) ->
     considered = scores if tokens is None else scores[tokens]
     wanted = top_p * float(np.exp(considered - best).sum())
     if tokens is None:
-        tokens = largest(
-            scores, best, lambda found: float(np.exp(scores[found] - best).sum()) >= wanted
-        )
+        tokens = largest(scores, best, wanted, np.exp(scores - best))
     mass = np.cumsum(np.exp(scores[tokens] - best))
     return tokens[: int(np.searchsorted(mass, wanted)) + 1]
 
 
-def largest(scores: Scores, best: float, is_enough: Callable[[Tokens], bool]) -> Tokens:
-    """At least as many of the highest scores as are enough, in order; lower tokens first."""
-    for depth in DEPTHS:
-        tokens = np.flatnonzero(scores >= best - depth)
-        if is_enough(tokens):
-            break
+def largest(scores: Scores, best: float, wanted: float, weights: Scores | None = None) -> Tokens:
+    """At least as many of the highest scores as weigh `wanted` in all, in order.
+
+    Args:
+        scores: [vocab_size].
+        best: The highest of them.
+        wanted: In units of `weights`; without those, how many.
+        weights: [vocab_size]
+
+    Returns:
+        Tokens, the lower of equal ones first.
+    """
+    bins = np.minimum((best - scores) * BINS_PER_NAT, BINS).astype(np.int64)
+    sums = np.cumsum(np.bincount(bins, weights, BINS + 1)[:BINS])
+    bin_ = int(np.searchsorted(sums, wanted)) + 1
+    floor = best - bin_ / BINS_PER_NAT if bin_ <= BINS else -np.inf
+    tokens = np.flatnonzero(scores >= floor)
     return tokens[np.argsort(-scores[tokens], kind="stable")]
 
 
@@ -164,7 +173,7 @@ def logprobs(
     values = logits.astype(np.float64)
     best = values.max()
     total = best + np.log(np.exp(values - best).sum())
-    top = largest(values, best, lambda found: len(found) >= count)[:count]
+    top = largest(values, best, count)[:count]
     return float(values[token] - total), tuple((int(t), float(values[t] - total)) for t in top)
 
 
