@@ -141,10 +141,10 @@ def test_filters_leave_only_the_likeliest(page: Page) -> None:
 
 
 def test_penalties_and_bias_change_the_text(page: Page) -> None:
-    options = {"temperature": 0, "max_tokens": 24}
-    plain = chat(page, **options)
-    for penalty in ({"frequency_penalty": -2}, {"presence_penalty": -2}, {"repetition_penalty": 9}):
-        assert text_of(chat(page, **options, **penalty)) != text_of(plain)
+    request = {"prompt": [2, 17, 444, 17, 9], "temperature": 0, "max_tokens": 16}
+    plain = page.evaluate(COMPLETE, request)["choices"][0]["text"]
+    for penalty in ({"frequency_penalty": 2}, {"presence_penalty": -2}, {"repetition_penalty": 9}):
+        assert page.evaluate(COMPLETE, request | penalty)["choices"][0]["text"] != plain
     (token,) = page.evaluate("engine.encode('fox')")[:1]
     forced = chat(page, temperature=0, max_tokens=3, logit_bias={str(token): 100})
     piece = page.evaluate("(id) => engine.decode([id, id, id])", token)
