@@ -14,7 +14,7 @@ function makeLogits() {
   const uniform = () => (state = (Math.imul(state, 1103515245) + 12345) >>> 0) / 2 ** 32;
   const normal = () =>
     Math.sqrt(-2 * Math.log(uniform() + 1e-9)) * Math.cos(2 * Math.PI * uniform());
-  const logits = Float32Array.from({ length: vocabSize }, () => 2 * normal());
+  const logits = Float32Array.from({ length: vocabSize }, () => 2 * normal() - 6);
   for (let i = 0; i < 50; i++) logits[Math.floor(uniform() * vocabSize)] += 6 + 8 * uniform();
   return logits;
 }

@@ -111,7 +111,7 @@ export class Sampler {
    */
   score(logits) {
     const { repetition_penalty, frequency_penalty, presence_penalty } = this.sampling;
-    const scores = Float64Array.from(logits);
+    const scores = new Float64Array(logits);
     if (repetition_penalty !== 1) {
       for (const token of this.seen) {
         if (scores[token] > 0) scores[token] /= repetition_penalty;
@@ -173,7 +173,7 @@ function nucleus(scores, best, tokens, topP) {
 
 /**
  * The sum of exp(score - best) over tokens, over all if null.
- * @param {Float64Array | Float32Array} scores
+ * @param {Float64Array} scores
  * @param {number} best
  * @param {number[] | null} tokens
  * @returns {number}
@@ -187,7 +187,7 @@ function massOf(scores, best, tokens) {
 
 /**
  * The tokens whose score is at least `floor`.
- * @param {Float64Array | Float32Array} scores
+ * @param {Float64Array} scores
  * @param {number} floor
  * @returns {number[]}
  */
@@ -199,7 +199,7 @@ function above(scores, floor) {
 
 /**
  * At least as many of the highest scores as have a weight in all, in order; lower tokens first.
- * @param {Float64Array | Float32Array} scores
+ * @param {Float64Array} scores
  * @param {number} best
  * @param {number} wanted
  * @param {(score: number) => number} weigh
@@ -253,13 +253,14 @@ export function draw(scores, tokens, { temperature, seed }, numGenerated) {
  * @returns {{logprob: number, top_logprobs: [number, number][]}}
  */
 export function logprobs(logits, token, count) {
-  const best = logits[argmax(logits)];
-  const total = best + Math.log(massOf(logits, best, null));
-  const top = largest(logits, best, count, () => 1).slice(0, count);
-  return { logprob: logits[token] - total, top_logprobs: top.map((t) => [t, logits[t] - total]) };
+  const values = new Float64Array(logits);
+  const best = values[argmax(values)];
+  const total = best + Math.log(massOf(values, best, null));
+  const top = largest(values, best, count, () => 1).slice(0, count);
+  return { logprob: values[token] - total, top_logprobs: top.map((t) => [t, values[t] - total]) };
 }
 
-/** @param {Float64Array | Float32Array} values */
+/** @param {Float64Array} values */
 function argmax(values) {
   let winner = 0;
   for (let i = 1; i < values.length; i++) if (values[i] > values[winner]) winner = i;
