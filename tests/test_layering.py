@@ -65,6 +65,7 @@ LAYERS: tuple[Mapping[str, str], ...] = (
         "webgemma.program.context": "why a program takes a shorter context than its model",
     },
     {"webgemma.pack": "streams a checkpoint's tensors into shards"},
+    {"webgemma.self_test": "a little of a model's weights, and what its kernels make of it"},
     {
         "webgemma.build": "the pipeline: the one place that sees every stage",
         "webgemma.mlc": "the other pipeline: writes MLC folders",
@@ -107,6 +108,7 @@ THIRD_PARTY = {
         "webgemma.pack",
         "webgemma.reference",
         "webgemma.runtime",
+        "webgemma.self_test",
         "webgemma.sources",
         "webgemma.storage",
         "webgemma.tokenizer",

@@ -21,6 +21,7 @@ from webgemma.program.check import check, summarize
 from webgemma.program.context import why_shorter
 from webgemma.progress import Progress, no_progress
 from webgemma.runtime.options import OWN_VALUES, is_own_value
+from webgemma.self_test import make_self_test
 from webgemma.site import ModelWriter, SiteWriter
 from webgemma.sources import join_mmproj, open_checkpoint, read_samples, samples_beside
 from webgemma.sources.hashes import hash_files
@@ -234,6 +235,7 @@ def write_model(
     model.add_json("program.json", lowered.program.to_json())
     for file, text in sorted(lowered.shaders.items()):
         model.add_bytes(file, text.encode())
+    write_self_test(model, lowered)
     model.add_bytes("tokenizer.json", language.tokenizer_json)
     for file, data in sorted(checkpoint.licence_files.items()):
         model.add_bytes(file, data)
@@ -264,6 +266,15 @@ def read_pictures(
     if folder is None or not sees:
         return {}
     return {f"samples/{name}": data for name, data in read_samples(folder).items()}
+
+
+def write_self_test(model: ModelWriter, lowered: Lowered) -> None:
+    """Write what the runners try a GPU with before they fetch weights."""
+    test = make_self_test(lowered.sources)
+    model.add_json("self-test.json", test.to_json())
+    model.add_bytes("self-test.bin", test.data)
+    for file, text in sorted(test.shaders.items()):
+        model.add_bytes(file, text.encode())
 
 
 def read_language(checkpoint: Checkpoint, rows: int, chat_template: str | None = None) -> Language:

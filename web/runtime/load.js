@@ -6,9 +6,10 @@
 
 import { describeAdapter, neededLimits, requestAdapter, requestDevice } from "./device.js";
 import { fetchJson, fetchManifest, fetchText } from "./files.js";
-import { fetchProgram, folderUrl, planLoad } from "./plan.js";
+import { fetchProgram, folderUrl, planLoad, usableVariants } from "./plan.js";
 import { ProgressMeter } from "./progress.js";
 import { createRunner } from "./runner.js";
+import { chooseByTest, wantsSelfTest } from "./self-test.js";
 import { Session } from "./session.js";
 import { planShards, streamShards } from "./shards.js";
 import { beginModel, completeModel } from "./store/library.js";
@@ -46,10 +47,15 @@ export async function loadModel(url, options = {}) {
     fetchProgram(base, manifest, fetching),
     fetchJson(base, manifest.weights.path + TENSOR_CACHE, manifest, fetching),
   ]);
-  const { variant, contextWindowSize, memory } = planLoad(manifest, program, adapter, options);
+  const readShader = shaderReader(base, manifest, fetching);
+  const variants = usableVariants(program, adapter, options.variant);
+  const tested = wantsSelfTest(adapter, manifest, options.selfTest)
+    ? await chooseByTest(base, manifest, variants, readShader, fetching)
+    : { variant: variants[0], report: null };
+  const asked = { ...options, variant: tested.variant.name };
+  const { variant, contextWindowSize, memory } = planLoad(manifest, program, adapter, asked);
   const symbols = { ...variant.symbols, context_window_size: contextWindowSize };
   const device = await requestDevice(adapter, variant, neededLimits(manifest, program, symbols));
-  const readShader = shaderReader(base, manifest, fetching);
   const runner = await createRunner(device, program, readShader, {
     variant,
     contextWindowSize,
@@ -60,7 +66,7 @@ export async function loadModel(url, options = {}) {
     if (!store.refusal) await completeModel(store, base, manifest);
     const { kind, refusal } = store;
     const described = describe(manifest, runner, describeAdapter(adapter));
-    const info = { ...described, memory, store: { kind, refusal } };
+    const info = { ...described, memory, self_test: tested.report, store: { kind, refusal } };
     meter.begin("ready");
     return { manifest, tokenizer, session: new Session(runner), runner, info };
   } catch (error) {
@@ -135,7 +141,7 @@ function shaderReader(base, manifest, fetching) {
  * @param {Manifest} manifest
  * @param {Runner} runner
  * @param {ModelInfo["adapter"]} adapter
- * @returns {Omit<ModelInfo, "memory" | "store">}
+ * @returns {Omit<ModelInfo, "memory" | "self_test" | "store">}
  */
 function describe(manifest, runner, adapter) {
   return {

@@ -1,7 +1,7 @@
 /** What a load is going to do, before it does it: which program, variant and context, how much memory. */
 
 /** @import { FetchOptions } from "./files.js" */
-/** @import { LoadOptions, LoadPlan, Manifest, MemoryEstimate, Program } from "./types.d.ts" */
+/** @import { LoadOptions, LoadPlan, Manifest, MemoryEstimate, Program, Variant } from "./types.d.ts" */
 
 import { chooseContext, describeAdapter, requestAdapter } from "./device.js";
 import { UnsupportedError } from "./errors.js";
@@ -26,6 +26,25 @@ export function planLoad(manifest, program, adapter, options) {
   const contextWindowSize = chooseContext(manifest, program, options.contextWindowSize);
   const memory = measureMemory(program, variant, contextWindowSize, shardSizes(manifest));
   return { variant, contextWindowSize, memory };
+}
+
+/**
+ * The variants that this adapter can run, the best first; one alone where it was asked for.
+ * @param {Program} program
+ * @param {GPUAdapter} adapter
+ * @param {string} [name] "auto" or a variant's name
+ * @returns {Variant[]}
+ */
+export function usableVariants({ variants }, adapter, name = "auto") {
+  const { is_fallback: software } = describeAdapter(adapter);
+  const best = chooseVariant(variants, adapter.features, name, software);
+  if (name !== "auto") return [best];
+  return variants.filter(
+    (variant) =>
+      variants.indexOf(variant) >= variants.indexOf(best) &&
+      (software || variant.adapter !== "software") &&
+      variant.requires.every((feature) => adapter.features.has(feature)),
+  );
 }
 
 /**

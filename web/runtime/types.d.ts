@@ -145,6 +145,24 @@ export interface TensorCache {
   records: { dataPath: string; format: string; nbytes: number; records: TensorRecord[] }[];
 }
 
+/** self-test.json: a program, and what it should compute (docs/program.md). */
+export interface SelfTestProgram extends Program {
+  self_test: {
+    /** Record -> its bytes in self-test.bin. */
+    records: Record<string, { offset: number; nbytes: number }>;
+    runs: { phase: Phase; num_tokens: number; position: number }[];
+    /** Where the answer of a buffer, f32, lies in self-test.bin. */
+    checks: { buffer: string; offset: number; nbytes: number }[];
+    max_error: { f32: number; f16: number };
+  };
+}
+
+/** Which variant computed what it should, and which were tried before it. */
+export interface SelfTestReport {
+  passed: string;
+  failed: { variant: string; reason: string }[];
+}
+
 /** What happens while a model loads. */
 export interface Progress {
   /** "manifest", then "weights" (bytes arrive, are verified and uploaded), "compile", "ready". */
@@ -166,6 +184,11 @@ export interface LoadOptions {
   variant?: string;
   contextWindowSize?: number;
   signal?: AbortSignal;
+  /**
+   * Whether the GPU is tried with a few small kernels before weights are fetched: "auto" leaves out
+   * software adapters, which take long to compile them.
+   */
+  selfTest?: "auto" | "always" | "never";
   /** Where downloaded files are kept; "auto" is the first of the others that the browser has. */
   store?: "auto" | "opfs" | "cache" | "memory";
   /** A download that brings nothing for so long is begun again; 30 s where it is left out. */
@@ -223,6 +246,7 @@ export interface ModelInfo {
   memory: Memory;
   adapter: { vendor: string; architecture: string; description: string; is_fallback: boolean };
   /** Where the files are kept; `refusal` says why the browser did not take them all. */
+  self_test: SelfTestReport | null;
   store: { kind: "opfs" | "cache" | "memory"; refusal: string | null };
   generation: Manifest["generation"];
   has_chat: boolean;

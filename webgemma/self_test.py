@@ -1,0 +1,250 @@
+"""Makes a model's self-test: its kernels on a little of its weights, with the answers beside them.
+
+A GPU's driver may compute wrong numbers without a word. So a site carries a second, small program
+(self-test.json, as program.json, and self-test.bin) that uses the kernel templates and storage
+types of the model at sizes of a few kilobytes. Both runners run it with the variant they chose,
+before any weights are fetched, and compare what comes out with the float64 answers stored here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from webgemma import reference
+from webgemma.architectures.decoder.attention import SPLIT_KEYS
+from webgemma.architectures.decoder.kernels import (
+    matvec_dispatch,
+    matvec_lanes,
+    matvec_teams,
+    plane_words,
+)
+from webgemma.architectures.decoder.qkv import APPEND_PAIRS
+from webgemma.architectures.weights import MatrixSource
+from webgemma.pack import encode_rows
+from webgemma.program.builder import ProgramBuilder
+from webgemma.program.spec import Program, Range
+from webgemma.storage.layout import Matrix, Piece, plan_matrix
+from webgemma.storage.types import Planes
+
+ROWS = 64  # of every matrix
+TOKENS = 9  # of the prefill, and keys of the decode step after it
+HEADS, KV_HEADS, HEAD_DIM = 4, 2, 64
+EPS = 1e-6
+ACTIVATION = "gelu_tanh"
+SCALE = HEAD_DIM**-0.5
+FACTORS = 10_000.0 ** (-2 * np.arange(HEAD_DIM // 2) / HEAD_DIM)
+MAX_ERROR = {"f32": 1e-8, "f16": 1e-4}
+"""|got - expected|^2 / |expected|^2 that is let pass. Right kernels are below 1e-10 and 1e-5; a
+wrong lane, scale or block is above 1e-3."""
+RUNS = (
+    {"phase": "prefill", "num_tokens": TOKENS, "position": 0},
+    {"phase": "decode", "num_tokens": 1, "position": TOKENS - 1},
+)
+
+Float32 = NDArray[np.float32]
+
+
+@dataclass(slots=True)
+class SelfTest:
+    """A self-test under construction, and then what is written into a model's folder."""
+
+    builder: ProgramBuilder = field(default_factory=ProgramBuilder)
+    data: bytearray = field(default_factory=bytearray)
+    """self-test.bin: inputs and answers, one after another."""
+    records: dict[str, dict[str, int]] = field(default_factory=dict)
+    """Record -> its bytes in `data`."""
+    checks: list[dict[str, Any]] = field(default_factory=list)
+    """Output buffer -> where its answer, float32, lies in `data`."""
+    program: Program | None = None
+
+    def upload(self, name: str, array: NDArray[Any]) -> Range:
+        """Declare a buffer that is filled with an array."""
+        self.builder.buffer(name, "weights", array.nbytes)
+        self.builder.records[name] = Range(name)
+        self.records[name] = self._store(array)
+        return Range(name)
+
+    def expect(self, name: str, values: NDArray[np.floating]) -> Range:
+        """Declare an output buffer and what it should hold in the end."""
+        expected = values.astype(np.float32)
+        self.builder.buffer(name, "output", expected.nbytes)
+        self.checks.append({"buffer": name, **self._store(expected)})
+        return Range(name)
+
+    def _store(self, array: NDArray[Any]) -> dict[str, int]:
+        place = {"offset": len(self.data), "nbytes": array.nbytes}
+        self.data += np.ascontiguousarray(array).tobytes()
+        return place
+
+    @property
+    def shaders(self) -> dict[str, str]:
+        """File -> WGSL text."""
+        return self.builder.shaders
+
+    def to_json(self) -> dict[str, Any]:
+        """The content of self-test.json."""
+        assert self.program is not None
+        facts = {"records": self.records, "runs": RUNS, "checks": self.checks}
+        return {**self.program.to_json(), "self_test": {**facts, "max_error": MAX_ERROR}}
+
+
+def make_self_test(sources: Sequence[Any]) -> SelfTest:
+    """Make the self-test of a model from its weights' sources."""
+    test = SelfTest()
+    rng = np.random.default_rng(11)
+    for source in smallest_of_each_type(sources):
+        add_products(test, source, rng)
+    add_attention(test, rng)
+    test.program = test.builder.finish(
+        architecture="self-test",
+        prefill_chunk_size=TOKENS,
+        logits_chunk_size=1,
+        vocab_size=1,
+        max_context_window_size=TOKENS,
+        generated_ring_size=1,
+        num_hidden_layers=1,
+    )
+    return test
+
+
+def smallest_of_each_type(sources: Sequence[Any]) -> list[MatrixSource]:
+    """The matrix of the shortest rows of each storage type, of those that have enough rows."""
+    chosen: dict[str, MatrixSource] = {}
+    for source in sources:
+        if not isinstance(source, MatrixSource) or source.matrix.rows < ROWS:
+            continue
+        kind = source.matrix.storage.name
+        if kind not in chosen or source.matrix.in_features < chosen[kind].matrix.in_features:
+            chosen[kind] = source
+    return [chosen[kind] for kind in sorted(chosen)]
+
+
+def add_products(test: SelfTest, source: MatrixSource, rng: np.random.Generator) -> None:
+    """Add the matrix-vector kernels and the matrix product of a storage type."""
+    planes, values = first_rows(source)
+    kind, k = source.matrix.storage.name, source.matrix.in_features
+    matrix = plan_matrix(f"w.{kind}", source.matrix.storage, (ROWS, k))
+    piece = matrix.pieces[0]
+    x = rng.standard_normal((TOKENS, k)).astype(np.float32)
+    gain = (1 + rng.standard_normal(k) / 8).astype(np.float32)
+    bound = {
+        "w": test.upload(piece.buffer, place(matrix, piece, planes)),
+        "x": test.upload(f"x.{kind}", x),
+    }
+    params = {"storage": kind, "planes": plane_words(matrix, piece), "k": k}
+    expected = reference.matmul(values, x)
+    product = {**params, "n": ROWS, "mode": "store"}
+    launch = test.builder.kernel(
+        "matmul",
+        f"self-test.matmul.{kind}",
+        {**product, "y_stride": ROWS, "softcap": 0.0, "activation": ACTIVATION},
+        {"Y_START": 0},
+    )
+    y = test.expect(f"matmul.{kind}", expected)
+    dispatch = (-(-ROWS // 64), "ceil_div(num_tokens, matmul_tokens)", 1)
+    test.builder.step(
+        "prefill", f"matmul.{kind}", launch, {**bound, "state": Range("state"), "y": y}, dispatch
+    )
+    params |= {"lanes": matvec_lanes(k), "teams": matvec_teams(k), "eps": EPS}
+    launch = test.builder.kernel(
+        "matvec",
+        f"self-test.matvec.{kind}",
+        {**params, "norm": False, "n": ROWS, "mode": "store"},
+        {"Y_START": 0},
+    )
+    rows = (matvec_dispatch(ROWS, k), 1, 1)
+    y = test.expect(f"matvec.{kind}", expected[0])
+    test.builder.step("decode", f"matvec.{kind}", launch, {**bound, "y": y}, rows)
+    launch = test.builder.kernel(
+        "gate_up",
+        f"self-test.gate_up.{kind}",
+        {**params, "norm": True, "n": ROWS // 2, "activation": ACTIVATION},
+        {"Y_START": 0},
+    )
+    h = test.expect(f"gate_up.{kind}", reference.gate_up(values, x[0], gain, EPS, ACTIVATION))
+    gated = {**bound, "gain": test.upload(f"gain.{kind}", gain), "h": h}
+    test.builder.step("decode", f"gate_up.{kind}", launch, gated, rows)
+
+
+def first_rows(source: MatrixSource) -> tuple[Planes, Float32]:
+    """The first rows of a matrix: planes [ROWS, row_nbytes], and float32 [ROWS, K]."""
+    planes = encode_rows(source, 0, ROWS, lambda nbytes: None)
+    return planes, source.matrix.storage.decode(planes, source.matrix.in_features)
+
+
+def place(matrix: Matrix, piece: Piece, planes: Planes) -> NDArray[np.uint8]:
+    """The bytes of a piece: its planes, and those that its rows share, at their offsets."""
+    content = np.zeros(piece.nbytes, np.uint8)
+    shared = [np.frombuffer(p.content, np.uint8) for p in matrix.planes if p.content is not None]
+    for offset, plane in zip(piece.plane_offsets, (*planes, *shared), strict=True):
+        content[offset : offset + plane.nbytes] = plane.reshape(-1)
+    return content
+
+
+def add_attention(test: SelfTest, rng: np.random.Generator) -> None:
+    """Add rotation, cache writes and attention: of a chunk, and of its last token by itself."""
+    b, state = test.builder, Range("state")
+    width = (HEADS + 2 * KV_HEADS) * HEAD_DIM
+    qkv = rng.standard_normal((TOKENS, HEADS + 2 * KV_HEADS, HEAD_DIM)).astype(np.float32)
+    init = {"op": "cos_sin", "factors": FACTORS.tolist()}
+    nbytes = f"context_window_size * {KV_HEADS * HEAD_DIM} * kv_nbytes"
+    caches = {f"{name}_cache": b.buffer(f"cache.{name}", "cache", nbytes) for name in "kv"}
+    q_nbytes = 4 * HEADS * HEAD_DIM
+    bound = {
+        "state": state,
+        "qkv": test.upload("qkv", qkv),
+        "rope": b.buffer("rope", "table", f"context_window_size * {4 * HEAD_DIM}", init),
+        "q": b.buffer("q", "scratch", TOKENS * q_nbytes),
+        **caches,
+    }
+    params: Mapping[str, Any] = {
+        "head_dim": HEAD_DIM,
+        "q_heads": HEADS,
+        "kv_heads": KV_HEADS,
+        "scale": SCALE,
+    }
+    launch = b.kernel("rope_append", "self-test.rope_append", params)
+    groups = -(-width // 2 // APPEND_PAIRS)
+    b.step("prefill", "rope_append", launch, bound, (groups, "num_tokens", 1))
+
+    q, k, v = np.split(qkv, (HEADS, HEADS + KV_HEADS), axis=1)
+    positions = np.arange(TOKENS)
+    queries = reference.rope(q, positions, FACTORS) * SCALE
+    expected = reference.attention(queries, reference.rope(k, positions, FACTORS), v, position=0)
+    params = {
+        "head_dim": HEAD_DIM,
+        "heads": HEADS,
+        "kv_heads": KV_HEADS,
+        "window": 0,
+        "softcap": 0.0,
+        "split_keys": SPLIT_KEYS,
+    }
+    group = HEADS // KV_HEADS
+    launch = b.kernel(
+        "attention", "self-test.attention", {**params, "split": False, "row_vectors": 2}
+    )
+    bound = {"state": state, "q": Range("q"), **caches, "y": test.expect("attention", expected)}
+    tiles = f"ceil_div(num_tokens * {group}, 8)"
+    b.step("prefill", "attention", launch, bound, (tiles, KV_HEADS, 1))
+
+    launch = b.kernel(
+        "attention", "self-test.attention_split", {**params, "split": True, "row_vectors": 1}
+    )
+    parts = {
+        "state": state,
+        "partial": b.buffer("partial", "scratch", 2 * q_nbytes),
+        "maxima": b.buffer("maxima", "scratch", 2 * 4 * HEADS * 2),
+    }
+    last = Range("q", (TOKENS - 1) * q_nbytes, q_nbytes)
+    splits = f"ceil_div(position + 1, {SPLIT_KEYS})"
+    bound = {**parts, "q": last, **caches}
+    b.step("decode", "attention_split", launch, bound, (splits, KV_HEADS, -(-group // 4)))
+    merge = {key: params[key] for key in ("head_dim", "heads", "window", "split_keys")}
+    launch = b.kernel("attention_combine", "self-test.attention_combine", merge)
+    y = test.expect("attention_combine", expected[-1])
+    b.step("decode", "attention_combine", launch, {**parts, "y": y}, (HEADS, 1, 1))
