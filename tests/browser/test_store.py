@@ -322,3 +322,31 @@ def test_a_server_that_hangs_up_is_waited_for_by_the_second_tab(
     threading.Event().wait(0.5)
     first.close()
     assert second.evaluate("() => window.result") == [TOKENS, IN_OPFS]
+
+
+def test_the_settings_show_what_is_stored_and_delete_it(
+    server: FaultyServer, open_page: Any
+) -> None:
+    watched = open_page(server)
+    page = watched.goto("?max_tokens=5")
+    page.locator(".prompt").first.wait_for()
+    page.get_by_role("button", name="Settings").click()
+    page.locator(".stored li").wait_for()
+    assert page.inner_text(".stored h3") == "Kept on this device"
+    assert page.inner_text(".stored li span").startswith("Tiny")
+    page.get_by_role("button", name="Delete Tiny from this device").click()
+    page.locator(".stored li").wait_for(state="detached")
+    assert page.inner_text(".stored p").startswith("Nothing yet · ")
+    assert page.evaluate(REPORT)["models"] == []
+    watched.check()
+
+
+def test_the_page_says_when_the_browser_has_no_room(server: FaultyServer, open_page: Any) -> None:
+    page = open_page(server).page
+    devtools = page.context.new_cdp_session(page)
+    origin = {"origin": server.url.rstrip("/")}
+    devtools.send("Storage.overrideQuotaForOrigin", {**origin, "quotaSize": 5000})
+    page.goto(server.url + "?max_tokens=5")
+    page.locator(".prompt").first.wait_for()
+    notes = page.locator(".note").all_inner_texts()
+    assert any(note.startswith("This browser had no room for all of the model") for note in notes)

@@ -9,6 +9,7 @@ import {
   UnsupportedError,
   estimateMemory,
   fetchManifest,
+  persistStorage,
 } from "../webgemma/index.js";
 import { Asks } from "./asks.js";
 import { Chat } from "./chat.js";
@@ -21,6 +22,7 @@ import { errorPanel, note } from "./panel.js";
 import { PictureInput } from "./picture-input.js";
 import { readQuery } from "./query.js";
 import { Settings } from "./settings.js";
+import { watchStored } from "./stored.js";
 import { Welcome, suggestions } from "./welcome.js";
 
 const ASK_FROM_NBYTES = 50e6; // larger models are loaded when somebody says so
@@ -164,6 +166,7 @@ async function load(manifest) {
   panel.replaceChildren();
   welcome.show(true);
   const isLarge = manifest.weights.nbytes >= ASK_FROM_NBYTES;
+  if (isLarge) persistStorage(); // somebody clicked; whatever the browser answers, it loads
   welcome.loading(manifest, isLarge ? () => controller.abort() : undefined);
   composer.prepare(manifest.name);
   try {
@@ -213,6 +216,11 @@ function begin(engine, manifest, lexer) {
       note("No GPU was found: the model runs in software, on the processor. It works, but slowly."),
     );
   }
+  if (engine.info.store.refusal) {
+    panel.append(
+      note("This browser had no room for all of the model: a part comes anew each time."),
+    );
+  }
   composer.open(sees ? "Ask about the picture" : `Message ${manifest.name}`);
 }
 
@@ -248,5 +256,6 @@ function showError(error, again) {
   panel.replaceChildren(errorPanel(error, { label: "Try again", run: again }));
 }
 
+watchStored();
 await start();
 await keepPage();

@@ -81,11 +81,14 @@ export class Welcome {
   progress(progress) {
     if (progress.stage === "weights") {
       this.bar.value = progress.loaded_nbytes / Math.max(1, progress.total_nbytes);
-      this.status.textContent = `${formatDownload(progress)} · verified as it arrives`;
+      const { loaded_nbytes, stored_nbytes } = progress;
+      const isHere = stored_nbytes > 0 && stored_nbytes === loaded_nbytes;
+      const source = isHere ? "from this device, verified again" : "verified as it arrives";
+      this.status.textContent = `${formatDownload(progress)} · ${source}`;
     } else if (progress.stage === "compile") {
       this.bar.value = progress.compiled_kernels / Math.max(1, progress.num_kernels);
       this.status.textContent =
-        `Download verified · preparing the GPU, ` +
+        `Model verified · preparing the GPU, ` +
         `${progress.compiled_kernels} of ${progress.num_kernels} programs compiled`;
     }
   }
