@@ -12,9 +12,7 @@ from typing import Any, Self, Unpack
 import numpy as np
 from numpy.typing import NDArray
 
-from webgemma.chat import ChatData, render_chat
-from webgemma.errors import ConfigError, UnsupportedError
-from webgemma.runtime.context import drop_oldest
+from webgemma.errors import ConfigError
 from webgemma.runtime.device import (
     adapter_features,
     choose_adapter,
@@ -23,23 +21,21 @@ from webgemma.runtime.device import (
 )
 from webgemma.runtime.generation import Generation, StopText
 from webgemma.runtime.options import MAX_SEED, GenerateOptions, Options, check_options, wrong
+from webgemma.runtime.prompt import Prompt, PromptEncoder
 from webgemma.runtime.responses import chat_completion
 from webgemma.runtime.runner import Runner, choose_variant
 from webgemma.runtime.sampling import Choice
 from webgemma.runtime.shards import SiteModel, open_site_model
 from webgemma.runtime.steps import Chunk, make_steps
-from webgemma.runtime.tools import CallText, Toolset, check_tools, plain_messages, reply_start
+from webgemma.runtime.tools import CallText, Toolset, check_tools
 from webgemma.runtime.vision import (
     Image,
     Pixels,
     check_prefix,
     encode_image,
     pixels_of,
-    vision_prompt,
 )
 from webgemma.tokenizer import Tokenizer
-
-Prompt = str | Sequence[Mapping[str, Any]]
 
 MAX_N = 128  # OpenAI's
 
@@ -53,6 +49,9 @@ class Session:
         self.runner = runner
         self.tokenizer = tokenizer
         self.program = runner.program
+        self.prompts = PromptEncoder(
+            model.manifest, self.program, tokenizer, runner.context_window_size
+        )
         self.load_s = 0.0
         self.cached: list[int] = []
         """Tokens whose keys and values are in the caches."""
@@ -89,60 +88,12 @@ class Session:
         tools: Toolset | None = None,
         options: Options | None = None,
     ) -> list[int]:
-        """Token ids of a prompt: chat messages by the model's template, or text after BOS.
-
-        A text is put into the template as one user's message if the model has a template. One
-        for a model that sees comes after the image, if there is one.
-
-        Args:
-            prompt: Text or messages.
-            has_image: Whether the prompt is about one.
-            tools: Functions to tell the model of.
-            options: Say whether the oldest messages may be dropped, and for how long a reply.
-
-        Raises:
-            ConfigError: messages for a model without a chat template, or in a wrong order.
-            UnsupportedError: this model cannot be told of functions.
-        """
-        chat = self.model.manifest.get("chat")
-        image = self.program.image
-        if isinstance(prompt, str) and (image is not None or chat is None):
-            if tools:
-                msg = "tools: the model has no chat template. Describe functions in the prompt."
-                raise UnsupportedError(msg)
-            if image is None:
-                return self.encode_text(prompt)
-            text = self.tokenizer.encode(prompt + image["suffix"])
-            return vision_prompt(image, self.encode_text(""), text, has_image=has_image)
-        if chat is None:
-            msg = "messages: the model has no chat template. Give the prompt as one text."
-            raise ConfigError(msg)
-        messages = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else prompt
-        return self.encode_chat(chat, messages, tools, options)
-
-    def encode_chat(
-        self,
-        chat: ChatData,
-        messages: Sequence[Mapping[str, Any]],
-        tools: Toolset | None,
-        options: Options | None,
-    ) -> list[int]:
-        """Token ids of a chat, and of how the reply has to begin."""
-        start = self.tokenizer.encode(reply_start(tools))
-        kept = plain_messages(chat, messages, tools)
-        if options is not None and options.drops_oldest:
-            kept = drop_oldest(
-                kept,
-                self.context_window_size - len(start),
-                options.max_tokens,
-                lambda some: len(render_chat(chat, some, self.tokenizer)),
-            )
-        return [*render_chat(chat, kept, self.tokenizer), *start]
+        """Token ids of a prompt; see `PromptEncoder.encode`."""
+        return self.prompts.encode(prompt, has_image=has_image, tools=tools, options=options)
 
     def encode_text(self, text: str) -> list[int]:
         """Token ids of plain text, after BOS if the model wants one."""
-        bos = self.model.manifest["generation"].get("bos_token_id")
-        return [*([] if bos is None else [bos]), *self.tokenizer.encode(text)]
+        return self.prompts.encode_text(text)
 
     def prefill(self, tokens: Sequence[int], *, keep: int) -> Iterator[tuple[int, int]]:
         """Run tokens[keep:] in chunks; yields (first row, rows) after each.
