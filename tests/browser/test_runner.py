@@ -134,6 +134,15 @@ def test_a_prompt_that_does_not_fit_is_refused(page: Page) -> None:
             generate(page, tokens)
 
 
+def test_a_site_built_before_next_logits_says_what_to_do(page: Page) -> None:
+    import tiny
+
+    message = "UnsupportedError: program.json: there is no buffer 'next_logits', so tokens can be"
+    with pytest.raises(Exception, match=message):
+        generate(page, PROMPT, temperature=1, top_k=5)
+    assert generate(page, PROMPT, maxTokens=3)["token_ids"] == tiny.generate(PROMPT, 3)
+
+
 def test_logits_of_every_position(page: Page) -> None:
     import tiny
 
@@ -222,5 +231,5 @@ def test_a_lost_device_becomes_a_named_error(tiny_site: Path, open_page: Any) ->
     }"""
     with serving(tiny_site) as server:
         name, message = open_page(server).engine().evaluate(script, PROMPT)
-    assert name == "GpuError"
+    assert name == "DeviceLostError"
     assert message.startswith("the GPU was lost (")
