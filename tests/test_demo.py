@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.messages import message_of
+from tests.support.opal import untrained
 from tests.support.seeing_folder import write_seeing
 from webgemma.errors import WebGemmaError
 from webgemma.resources import BUILT_IN_MODEL, SEEING_MODEL, built_in_model
@@ -22,11 +23,6 @@ ROOT = Path(__file__).parent.parent
 MAX_NBYTES = {"pebble": 8_000_000, "opal": 6_000_000}
 """Of weights and tokenizer."""
 SAMPLES = [f"samples/{number}-shapes.png" for number in range(2, 6)]
-
-untrained = pytest.mark.xfail(
-    not (ROOT / "models/opal/checkpoint/config.json").is_file(),
-    reason="models/opal/checkpoint holds no weights yet",
-)
 
 
 def serve_from(installation: Path, model: str, cache: Path) -> Path:

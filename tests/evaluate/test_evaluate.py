@@ -26,7 +26,7 @@ from webgemma.evaluate.logits_file import LogitsFile
 from webgemma.evaluate.measure import measure
 from webgemma.evaluate.report import as_csv, as_json, as_text
 from webgemma.evaluate.text import cut, encode
-from webgemma.layout import read_manifest
+from webgemma.layout import find_model, read_manifest
 from webgemma.runtime.session import open_session
 from webgemma.runtime.shards import open_site_model
 
@@ -249,8 +249,9 @@ def test_a_bad_site_is_named(folder: Path, tmp_path: Path) -> None:
 def test_too_long_a_context_is_refused(folder: Path) -> None:
     long = folder / "long.txt"
     long.write_text("the quick brown fox " * 2000)
+    model = find_model(folder / "f16")
     assert message_of(ConfigError, lambda: evaluate([folder / "f16"], long, context=513)) == (
-        "context: got 513 tokens, expected 1 to 512 (the model's maximum)."
+        f"--context: got 513, expected at most 512, the maximum of {model}."
     )
 
 

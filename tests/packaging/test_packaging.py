@@ -18,6 +18,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.opal import untrained
+
 pytestmark = [pytest.mark.packaging, pytest.mark.slow]
 
 ROOT = Path(__file__).parent.parent.parent
@@ -29,10 +31,6 @@ VENDORED = {
 BUILT_IN = (
     *("models/pebble/checkpoint", "models/pebble/README.md"),
     *("models/opal/checkpoint", "models/opal/README.md", "models/opal/samples"),
-)
-untrained = pytest.mark.xfail(
-    not (ROOT / "models/opal/checkpoint/config.json").is_file(),
-    reason="models/opal/checkpoint holds no weights yet",
 )
 
 
