@@ -5,6 +5,7 @@ Chromium's WebGPU runs on SwiftShader here: f32 and subgroups of 4, no shader-f1
 
 from __future__ import annotations
 
+import json
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -15,6 +16,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from tests.support.seeing_folder import write_seeing
 from webgemma.build import build_site
 from webgemma.resources import built_in_model
 from webgemma.serve import SiteServer, serving
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
 sys.path.insert(0, str(Path(__file__).parent))  # for `import tiny`
 FIXTURES = Path(__file__).parents[1] / "fixtures"
+SAMPLES = Path(__file__).parents[2] / "models/opal/samples"
 ARGUMENTS = [
     "--enable-unsafe-webgpu",  # gives the software adapter
     "--no-sandbox",  # tests may run as root
@@ -147,6 +150,19 @@ def tiny_site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     site = tmp_path_factory.mktemp("tiny") / "site"
     tiny.write_site(site)
     return site
+
+
+@pytest.fixture(scope="session")
+def seeing_site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The site of a tiny seeded model that sees, with the samples of Opal; not to be changed."""
+    folder = tmp_path_factory.mktemp("seeing")
+    source = write_seeing(folder / "model", FIXTURES / "tokenizer.model")
+    prompts = ["caption en", "detect …"]
+    settings = {"do_sample": False, "prompts": prompts}
+    (source / "generation_config.json").write_text(json.dumps(settings))
+    options = {"name": "Seeing", "model_id": "seeing", "samples": SAMPLES}
+    build_site(source, folder / "site", **options)
+    return folder / "site"
 
 
 @pytest.fixture

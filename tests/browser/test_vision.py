@@ -17,8 +17,7 @@ from PIL import Image
 from test_model import LOAD, TOLERANCE
 
 from tests.support.golden import check_argmax
-from tests.support.seeing_folder import IMAGE_TOKEN, NUM_PATCHES, write_seeing
-from webgemma.build import build_site
+from tests.support.seeing_folder import IMAGE_TOKEN, NUM_PATCHES
 from webgemma.image import prepare_image, read_image
 from webgemma.runtime.session import Session, open_session
 from webgemma.serve import serving
@@ -118,16 +117,8 @@ class Seeing:
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory, fixtures: Path) -> Path:
-    folder = tmp_path_factory.mktemp("seeing")
-    source = write_seeing(folder / "model", fixtures / "tokenizer.model")
-    build_site(source, folder / "site", name="Seeing", model_id="seeing")
-    return folder / "site"
-
-
-@pytest.fixture(scope="module")
-def seeing(site: Path, open_page: Callable[..., Any]) -> Iterator[Seeing]:
-    with serving(site) as server, open_session(site, variant="f32") as native:
+def seeing(seeing_site: Path, open_page: Callable[..., Any]) -> Iterator[Seeing]:
+    with serving(seeing_site) as server, open_session(seeing_site, variant="f32") as native:
         watched = open_page(server)
         page = watched.engine()
         page.evaluate(HELPERS)
@@ -216,7 +207,7 @@ def without_policy(route: Route) -> None:
 
 
 def test_a_bitmap_and_a_blob_url_are_pictures_too(
-    site: Path, open_page: Callable[..., Any]
+    seeing_site: Path, open_page: Callable[..., Any]
 ) -> None:
     script = """async (file) => {
       const blob = blobOf(file);
@@ -236,7 +227,7 @@ def test_a_bitmap_and_a_blob_url_are_pictures_too(
       }
       return answers;
     }"""
-    with serving(site) as server:
+    with serving(seeing_site) as server:
         watched = open_page(server)
         watched.page.route("**/webgemma/worker.js", without_policy)
         page = watched.engine()

@@ -44,7 +44,10 @@ let chat = null;
 /** @type {AbortController | null} ends the load that is under way */
 let loading = null;
 
-const pictures = new PictureInput(() => composer.update());
+const pictures = new PictureInput(() => {
+  composer.update();
+  tidyPictures();
+});
 const composer = new Composer({
   isComplete: () => !chat?.pictures || chat.pictures.require() !== null,
   send: (text) => chat?.send(text),
@@ -198,7 +201,7 @@ function begin(engine, manifest, lexer) {
     composer.update();
     newChat.hidden = current.messages.length === 0;
     welcome.show(current.messages.length === 0);
-    if (!current.messages.length) pictures.tidy();
+    tidyPictures();
   };
   chat = current;
   settings.fill(engine.info);
@@ -222,6 +225,11 @@ function begin(engine, manifest, lexer) {
     );
   }
   composer.open(sees ? "Ask about the picture" : `Message ${manifest.name}`);
+}
+
+/** Let go the pictures that no message shows. */
+function tidyPictures() {
+  if (!chat?.messages.length) pictures.tidy();
 }
 
 /**

@@ -22,8 +22,15 @@ import { element } from "./dom.js";
 export async function openPicture(blob, name) {
   const url = URL.createObjectURL(blob);
   try {
-    const { width, height } = await measure(url, name);
-    return { blob, name, url, width, height };
+    const size = await measure(url).catch((cause) => {
+      throw unreadable(name, cause);
+    });
+    checkImageSize(size); // nothing was decoded yet
+    const bitmap = await createImageBitmap(blob).catch((cause) => {
+      throw unreadable(name, cause);
+    });
+    bitmap.close();
+    return { blob, name, url, ...size };
   } catch (error) {
     URL.revokeObjectURL(url);
     throw error;
@@ -39,31 +46,30 @@ export function closePicture({ url }) {
 }
 
 /**
- * The size of a picture that can be decoded, and is not too large for that.
+ * The size of a picture, upright, by the beginning of its file.
  * @param {string} url
- * @param {string} name
  * @returns {Promise<{width: number, height: number}>}
  */
-async function measure(url, name) {
+async function measure(url) {
   const image = new Image();
-  image.src = url;
-  const wrong = (/** @type {unknown} */ cause) =>
-    new ConfigError(
-      `${name} is no picture that this browser can read. Choose a PNG or JPEG file.`,
-      {
-        cause,
-      },
-    );
   await new Promise((resolve, reject) => {
     image.onload = resolve;
-    image.onerror = () => reject(wrong(null));
+    image.onerror = reject;
+    image.src = url;
   });
-  const size = { width: image.naturalWidth, height: image.naturalHeight };
-  checkImageSize(size); // nothing was decoded yet
-  await image.decode().catch((cause) => {
-    throw wrong(cause);
-  });
-  return size;
+  return { width: image.naturalWidth, height: image.naturalHeight };
+}
+
+/**
+ * @param {string} name
+ * @param {unknown} cause
+ * @returns {ConfigError}
+ */
+function unreadable(name, cause) {
+  return new ConfigError(
+    `${name} is no picture that this browser can read. Choose a PNG or JPEG file.`,
+    { cause },
+  );
 }
 
 /**
