@@ -6,6 +6,7 @@
 /** @import { Size } from "./resize.js" */
 
 export const HEADER_NBYTES = 2 ** 20; // a JPEG may have its metadata and a preview before its size
+const SHORTEST = 32; // no picture is shorter
 
 /**
  * The size of a PNG, JPEG, GIF or WebP, not yet turned upright.
@@ -16,7 +17,7 @@ export function readSize(bytes) {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const ascii = (/** @type {number} */ at, /** @type {number} */ count) =>
     String.fromCharCode(...bytes.subarray(at, at + count));
-  if (bytes.length < 30) return null;
+  if (bytes.length < SHORTEST) return null;
   if (ascii(1, 3) === "PNG") return { width: view.getUint32(16), height: view.getUint32(20) };
   if (ascii(0, 3) === "GIF") {
     return { width: view.getUint16(6, true), height: view.getUint16(8, true) };
