@@ -188,7 +188,7 @@ def test_stop_text_is_found_across_pieces(pieces):
 
 def test_context_end(sites):
     with open_session(sites["gemma2-Q4_K"], variant="f32", context_window_size=40) as session:
-        generation = session.generate("hello", max_tokens=100)
+        generation = session.generate("hello", max_tokens=100, temperature=0)
         list(generation)
         assert generation.finish_reason == "length"
         assert generation.prompt_tokens + len(generation.tokens) == 41

@@ -79,6 +79,22 @@ def test_every_image_is_seen(session, picture, site):
         assert answer(fresh, pixels(1)) == second
 
 
+def test_only_the_same_prompt_about_the_same_image_is_reused(session):
+    def ask(image, prompt="detect cat"):
+        generation = session.generate(prompt, image=image, max_tokens=6, temperature=0)
+        list(generation)
+        return generation
+
+    first = ask(pixels(0))
+    again = ask(pixels(0))
+    assert again.tokens == first.tokens
+    assert again.cached_tokens == again.prompt_tokens - 1
+    assert ask(pixels(1)).cached_tokens == 0
+    assert ask(pixels(1), "detect dog").cached_tokens == 0
+    assert ask(None, "detect dog").cached_tokens == 0
+    assert ask(pixels(0)).tokens == first.tokens
+
+
 def test_logits_without_a_prefix_are_causal(session):
     """So `webgemma eval` measures what it says."""
     short = session.logits([BOS, 5, 6])

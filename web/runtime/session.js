@@ -160,6 +160,7 @@ export class Session {
     this.checkLength(tokenIds);
     if (signal?.aborted) return { ...NOTHING };
     const cached_tokens = this.reusable(tokenIds, pixels);
+    this.prompt = null; // until all of the next one is in the caches
     this.begin(pixels, tokenIds.length);
     this.cached.length = cached_tokens;
     let chunk = { position: 0, num_tokens: 0 };

@@ -296,6 +296,7 @@ class Session:
         """Prefill what is not in the caches, then decode; yields the tokens of every read-back."""
         keep = self.reusable(tokens, pixels)
         timings["cached_tokens"] = keep
+        self.prompt = None  # until all of the next one is in the caches
         self.begin(pixels, len(tokens))
         chunk = Chunk(0, 0)
         for position, num_tokens in self.prefill(tokens, keep=keep):
