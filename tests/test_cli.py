@@ -173,7 +173,7 @@ def test_inspect_names_a_damaged_program(site: Path, tmp_path: Path) -> None:
 
 @pytest.mark.gpu
 def test_run_prints_the_answer_and_nothing_else(site: Path) -> None:
-    result = webgemma("run", site, "Hello", "--max-tokens", "4")
+    result = webgemma("run", site, "Hello", "--max-tokens", "4", "--temperature", "0")
     assert result.returncode == 0, result.stderr
     assert result.stdout.endswith("\n")
     assert re.fullmatch(r"\(4 tokens, [\d.]+ per second, length\)\n", result.stderr)
@@ -196,7 +196,8 @@ def test_run_json_has_tokens_text_reason_and_timings(site: Path) -> None:
 
 @pytest.mark.gpu
 def test_run_without_a_prompt_answers_line_by_line(site: Path) -> None:
-    result = webgemma("run", site, "--max-tokens", "2", stdin="one\n\n/new\ntwo\n/quit\nthree\n")
+    typed = "one\n\n/new\ntwo\n/quit\nthree\n"
+    result = webgemma("run", site, "--max-tokens", "2", "--temperature", "0", stdin=typed)
     assert result.returncode == 0
     assert result.stderr.startswith("The model has no chat template: it continues each line.\n")
     assert result.stderr.count("(2 tokens,") == 2
