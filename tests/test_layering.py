@@ -274,7 +274,7 @@ def test_a_wrong_arrow_is_found(tmp_path: Path) -> None:
     )
     assert find_faults(imports) == [
         "webgemma.cli imports webgemma.surprise, which has no layer",
-        "webgemma.errors (layer 0) imports webgemma.cli (layer 9)",
+        f"webgemma.errors (layer 0) imports webgemma.cli (layer {RANKS['webgemma.cli']})",
         "webgemma.runtime.session imports jinja2, which webgemma.runtime may not",
         "webgemma.runtime.session (layer 4) imports webgemma.architectures.gemma (layer 5)",
         "webgemma.storage imports wgpu, which webgemma.storage may not",
