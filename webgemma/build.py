@@ -12,6 +12,7 @@ from typing import Any
 
 from webgemma.architectures import lower
 from webgemma.architectures.lowered import Lowered
+from webgemma.architectures.views import num_weights
 from webgemma.architectures.weights import MatrixSource, Quantization
 from webgemma.chat import ChatData, chat_data
 from webgemma.checkpoint import Checkpoint
@@ -134,16 +135,20 @@ def build_site(
         out, force=force, host=host, weights_url=weights_url, expected_nbytes=nbytes
     ) as site:
         model = write_model(site, checkpoint, lowered, program, options)
+    folder = tuple(model.hashed_folders)  # of the weights
+    shards = [
+        entry["nbytes"]
+        for path, entry in model.files.items()
+        if path.startswith(folder) and path.endswith(".bin")
+    ]
     return SiteReport(
         path=site.path,
         model_id=model.id,
         name=model.name,
         num_parameters=num_parameters(lowered),
         source_nbytes=sum(path.stat().st_size for path in checkpoint.files),
-        weights_nbytes=sum(
-            entry["nbytes"] for path, entry in model.files.items() if path.endswith(".bin")
-        ),
-        num_shards=sum(path.endswith(".bin") for path in model.files),
+        weights_nbytes=sum(shards),
+        num_shards=len(shards),
         num_files=len(model.files),
         duration_s=time.perf_counter() - started,
         context=choose_context(lowered, context_window_size),
@@ -396,9 +401,13 @@ def matrices(lowered: Lowered) -> list[MatrixSource]:
 
 
 def num_parameters(lowered: Lowered) -> int:
-    """Weights of all matrices and vectors."""
-    vectors = (s.length for s in lowered.sources if not isinstance(s, MatrixSource))
-    return sum(s.matrix.rows * s.matrix.in_features for s in matrices(lowered)) + sum(vectors)
+    """Weights of all matrices and vectors, as the source has them."""
+    vectors = (num_weights(s.tensor) for s in lowered.sources if not isinstance(s, MatrixSource))
+    parts = (part for source in matrices(lowered) for part in source.parts)
+    return sum(vectors) + sum(
+        num_weights(part.tensor) // part.tensor.shape[0] * (part.stop - part.start)
+        for part in parts
+    )
 
 
 def storage_nbytes(lowered: Lowered) -> dict[str, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from tests.support.seeing_folder import write_seeing
 from tests.support.seeing_shapes import TowerShape, seeing_checkpoint
 from webgemma.architectures import lower
 from webgemma.architectures.weights import Quantization
-from webgemma.build import build_site
+from webgemma.build import build_site, num_parameters
 from webgemma.checkpoint import Checkpoint, TokenizerSource
 from webgemma.errors import ConfigError, FormatError, UnsupportedError, WebGemmaError
 from webgemma.program.check import check
@@ -57,6 +58,10 @@ def test_real_shapes_pass_the_checker(quantization):
     assert program.prefill_chunk_size == 256 + 256
     assert report.largest_binding_nbytes <= 128 << 20
     assert report.dispatches["encode_image"] == 2 + 9 * TOWER.layers + 2
+    held = json.loads(LISTING.read_text())["tensors"] + [
+        {"shape": shape} for shape in TOWER.tensors().values()
+    ]
+    assert num_parameters(lowered) == sum(math.prod(tensor["shape"]) for tensor in held)
     pieces = [name for name in program.buffers if name.startswith("model.embed_tokens@")]
     if quantization == KEEP:
         assert len(pieces) == 11  # 1.05 GB

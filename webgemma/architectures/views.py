@@ -98,6 +98,15 @@ class TablePlusRow:
         return as_bytes((read_floats(self.table) + read_floats(self.row)).reshape(1, -1))
 
 
+def num_weights(tensor: Tensor) -> int:
+    """Numbers of a tensor in the file: without zeros of ours, of both where it is a sum."""
+    if isinstance(tensor, PaddedRows):
+        return math.prod(tensor.tensor.shape)
+    if isinstance(tensor, TablePlusRow):
+        return math.prod(tensor.table.shape) + math.prod(tensor.row.shape)
+    return math.prod(tensor.shape)
+
+
 def padded(in_features: int) -> int:
     """Columns rounded up to what the kernels read at a time."""
     return -(-in_features // K_MULTIPLE) * K_MULTIPLE
