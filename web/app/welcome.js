@@ -13,6 +13,8 @@ const GENERIC_PROMPTS = [
   "Give me three ideas for dinner tonight.",
 ];
 const MAX_PROMPTS = 4;
+const GIB = 2 ** 30;
+const MOST_MEMORY_SAID = 8 * GIB; // browsers name no larger memory, or none
 
 /** The section of the page above an empty chat. */
 export class Welcome {
@@ -38,7 +40,8 @@ export class Welcome {
     const line = element("p", { className: "needs" }, downloadText(manifest));
     this.needs = line;
     estimate.then(
-      (needs) => line.replaceChildren(downloadText(manifest), `, ${memoryText(needs)}`),
+      (needs) =>
+        line.replaceChildren(downloadText(manifest), `, ${memoryText(needs)}`, doubts(needs)),
       () => {}, // whatever is wrong, loading the model will say so
     );
   }
@@ -143,6 +146,25 @@ export function suggestions(manifest, ask) {
  */
 function downloadText({ weights }) {
   return `${formatBytes(weights.nbytes)} to download`;
+}
+
+/**
+ * What of a load may not work on this device, as far as the browser says.
+ * @param {MemoryEstimate} needs
+ * @returns {string}
+ */
+export function doubts(needs) {
+  const { peak_nbytes, download_nbytes, free_storage_nbytes, device_memory_nbytes } = needs;
+  const lines = [];
+  const memory = device_memory_nbytes ?? MOST_MEMORY_SAID;
+  if (memory < MOST_MEMORY_SAID && peak_nbytes > memory / 2) {
+    lines.push(`This device has ${Math.round(memory / GIB)} GB of memory: it may be too little.`);
+  }
+  if (free_storage_nbytes !== null && free_storage_nbytes < download_nbytes) {
+    const room = formatBytes(free_storage_nbytes);
+    lines.push(`The browser has room to keep ${room}: the rest would be downloaded each time.`);
+  }
+  return lines.length ? `. ${lines.join(" ")}` : "";
 }
 
 /**

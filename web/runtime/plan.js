@@ -3,8 +3,14 @@
 /** @import { FetchOptions } from "./files.js" */
 /** @import { LoadOptions, LoadPlan, Manifest, MemoryEstimate, Program, Variant } from "./types.d.ts" */
 
-import { chooseContext, describeAdapter, requestAdapter } from "./device.js";
-import { UnsupportedError } from "./errors.js";
+import {
+  chooseContext,
+  describeAdapter,
+  neededLimits,
+  requestAdapter,
+  requiredLimits,
+} from "./device.js";
+import { GpuError, UnsupportedError } from "./errors.js";
 import { fetchJson, fetchManifest } from "./files.js";
 import { measureMemory, shardSizes } from "./memory.js";
 import { chooseVariant } from "./runner.js";
@@ -24,8 +30,41 @@ export function planLoad(manifest, program, adapter, options) {
   const { is_fallback: software } = describeAdapter(adapter);
   const variant = chooseVariant(program.variants, adapter.features, options.variant, software);
   const contextWindowSize = chooseContext(manifest, program, options.contextWindowSize);
+  checkLimits(manifest, program, variant, contextWindowSize, adapter);
   const memory = measureMemory(program, variant, contextWindowSize, shardSizes(manifest));
   return { variant, contextWindowSize, memory };
+}
+
+/**
+ * Refuse a context for which the adapter's limits are too small, and say which would fit.
+ * @param {Manifest} manifest
+ * @param {Program} program
+ * @param {Variant} variant
+ * @param {number} contextWindowSize
+ * @param {GPUAdapter} adapter
+ */
+export function checkLimits(manifest, program, variant, contextWindowSize, adapter) {
+  const have = /** @type {Record<string, number>} */ (/** @type {unknown} */ (adapter.limits));
+  /** @type {(context_window_size: number) => Error | null} */
+  const shortfall = (context_window_size) => {
+    const symbols = { ...variant.symbols, context_window_size };
+    try {
+      requiredLimits(neededLimits(manifest, program, symbols), have);
+      return null;
+    } catch (error) {
+      return /** @type {Error} */ (error);
+    }
+  };
+  const error = shortfall(contextWindowSize);
+  if (!error) return;
+  let [largest, tooLarge] = [0, contextWindowSize];
+  while (tooLarge - largest > 1) {
+    const middle = (largest + tooLarge) >> 1;
+    if (shortfall(middle)) tooLarge = middle;
+    else largest = middle;
+  }
+  if (!largest) throw error;
+  throw new GpuError(`${error.message} A context of ${largest} tokens would fit.`);
 }
 
 /**
@@ -60,8 +99,12 @@ export async function estimateMemory(modelUrl, options = {}) {
   const [adapter, manifest] = await Promise.all([requestAdapter(), fetchManifest(base, fetching)]);
   const program = await fetchProgram(base, manifest, fetching);
   const { variant, contextWindowSize, memory } = planLoad(manifest, program, adapter, options);
+  const { usage = 0, quota } = (await navigator.storage?.estimate?.()) ?? {};
+  const { deviceMemory } = /** @type {{deviceMemory?: number}} */ (navigator);
   return {
     download_nbytes: manifest.weights.nbytes,
+    free_storage_nbytes: quota === undefined ? null : Math.max(0, quota - usage),
+    device_memory_nbytes: deviceMemory === undefined ? null : deviceMemory * 2 ** 30,
     variant: variant.name,
     context_window_size: contextWindowSize,
     ...memory,

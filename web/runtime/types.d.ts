@@ -225,6 +225,10 @@ export interface Memory {
 /** What a load takes, before it begins. */
 export interface MemoryEstimate extends Memory {
   download_nbytes: number;
+  /** What the browser would still store for this origin; null where it does not say. */
+  free_storage_nbytes: number | null;
+  /** The device's memory, as far as the browser says: a rounded figure with an upper bound. */
+  device_memory_nbytes: number | null;
   variant: string;
   context_window_size: number;
 }
