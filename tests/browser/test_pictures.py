@@ -27,7 +27,8 @@ pytestmark = [
 ]
 
 QUERY = "?max_tokens=4&temperature=0"
-READY = "#choose-picture"
+READY = ".own-picture"
+CHOOSE = "#choose-picture"
 MISSING = "Choose a picture first."
 UNREADABLE = "{} is no picture that this browser can read. Choose a PNG or JPEG file."
 
@@ -193,7 +194,7 @@ def test_a_camera_is_asked_for_where_fingers_are(
     chooser.value.set_files([CAT])  # type: ignore[list-item]
     tray(other).wait_for()
     assert other.evaluate("document.documentElement.scrollWidth") == 360
-    for name in (READY, "#take-photo", "#send", "#input"):
+    for name in (CHOOSE, "#take-photo", "#send", "#input"):
         box = other.locator(name).bounding_box()
         assert box
         assert box["x"] >= 0
@@ -204,7 +205,7 @@ def test_a_camera_is_asked_for_where_fingers_are(
 
 
 def test_both_buttons_open_the_list_of_files(page: Page) -> None:
-    for opener in (READY, ".own-picture .primary"):
+    for opener in (CHOOSE, ".own-picture .primary"):
         with page.expect_file_chooser() as chooser:
             page.click(opener)
         assert chooser.value.element.get_attribute("id") == "picture-file"
@@ -470,7 +471,7 @@ def test_a_model_of_text_beside_it_has_nothing_of_this(
         tray(page).wait_for()
         page.select_option("#model-select", "tiny")
         page.wait_for_selector(".prompt")
-        for hidden in ("#picture-tray", READY, "#take-photo", "#asks", ".own-picture"):
+        for hidden in ("#picture-tray", CHOOSE, "#take-photo", "#asks", READY):
             assert not page.locator(hidden).is_visible()
         page.focus("#input")
         assert not paste(page, CAT)

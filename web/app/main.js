@@ -172,6 +172,7 @@ async function load(manifest) {
   if (isLarge) persistStorage(); // somebody clicked; whatever the browser answers, it loads
   welcome.loading(manifest, isLarge ? () => controller.abort() : undefined);
   composer.prepare(manifest.name);
+  pictures.open(manifest.image !== undefined);
   try {
     const [engine, lexer] = await Promise.all([
       Engine.load(modelUrl(manifest.id), {
@@ -213,7 +214,6 @@ function begin(engine, manifest, lexer) {
       : [suggestions(manifest, (prompt) => current.send(prompt))],
   );
   if (sees) asks.open(manifest);
-  pictures.open(sees);
   if (engine.info.adapter.is_fallback) {
     panel.replaceChildren(
       note("No GPU was found: the model runs in software, on the processor. It works, but slowly."),
