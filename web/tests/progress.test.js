@@ -41,18 +41,42 @@ test("usage counts only the tokens that were prefilled", () => {
     prefill_duration_ms: 500,
     decode_duration_ms: 2000,
   };
-  assert.deepEqual(usage(100, generation), {
+  assert.deepEqual(usage(100, [generation]), {
     prompt_tokens: 100,
     completion_tokens: 21,
     total_tokens: 121,
+    prompt_tokens_details: { cached_tokens: 90 },
     extra: {
       cached_tokens: 90,
       prefill_duration_ms: 500,
       decode_duration_ms: 2000,
       prefill_tokens_per_s: 20,
       decode_tokens_per_s: 10,
+      interrupted: false,
     },
   });
-  const { extra } = usage(100, { ...generation, num_tokens: 0, decode_duration_ms: 0 });
+  const { extra } = usage(100, [{ ...generation, num_tokens: 0, decode_duration_ms: 0 }]);
   assert.equal(extra.decode_tokens_per_s, 0);
+});
+
+test("usage of several choices is their sum; the prompt counts once", () => {
+  const first = {
+    finish_reason: /** @type {const} */ ("stop"),
+    cached_tokens: 0,
+    num_tokens: 11,
+    prefill_duration_ms: 1000,
+    decode_duration_ms: 1000,
+  };
+  const second = { ...first, cached_tokens: 99, prefill_duration_ms: 10 };
+  const aborted = { ...second, finish_reason: /** @type {const} */ ("abort"), num_tokens: 1 };
+  const { extra, ...counts } = usage(100, [first, second, aborted]);
+  assert.deepEqual(counts, {
+    prompt_tokens: 100,
+    completion_tokens: 23,
+    total_tokens: 123,
+    prompt_tokens_details: { cached_tokens: 0 },
+  });
+  assert.equal(extra.prefill_tokens_per_s, 102000 / 1020);
+  assert.equal(extra.decode_tokens_per_s, 20 / 3);
+  assert.equal(extra.interrupted, true);
 });
