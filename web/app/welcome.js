@@ -154,13 +154,14 @@ function downloadText({ weights }) {
  * @returns {string}
  */
 export function doubts(needs) {
-  const { peak_nbytes, download_nbytes, free_storage_nbytes, device_memory_nbytes } = needs;
+  const { peak_nbytes, free_storage_nbytes, device_memory_nbytes } = needs;
+  const missing = needs.download_nbytes - needs.stored_nbytes;
   const lines = [];
   const memory = device_memory_nbytes ?? MOST_MEMORY_SAID;
   if (memory < MOST_MEMORY_SAID && peak_nbytes > memory / 2) {
     lines.push(`This device has ${Math.round(memory / GIB)} GB of memory: it may be too little.`);
   }
-  if (free_storage_nbytes !== null && free_storage_nbytes < download_nbytes) {
+  if (free_storage_nbytes !== null && free_storage_nbytes < missing) {
     const room = formatBytes(free_storage_nbytes);
     lines.push(`The browser has room to keep ${room}: the rest would be downloaded each time.`);
   }

@@ -1,6 +1,7 @@
 /** What a load is going to do, before it does it: which program, variant and context, how much memory. */
 
 /** @import { FetchOptions } from "./files.js" */
+/** @import { FileStore } from "./store/store.js" */
 /** @import { LoadOptions, LoadPlan, Manifest, MemoryEstimate, Program, Variant } from "./types.d.ts" */
 
 import {
@@ -95,7 +96,8 @@ export function usableVariants({ variants }, adapter, name = "auto") {
  */
 export async function estimateMemory(modelUrl, options = {}) {
   const base = folderUrl(new URL(modelUrl, location.href).href);
-  const fetching = { signal: options.signal, store: await openStore(options.store) };
+  const store = await openStore(options.store);
+  const fetching = { signal: options.signal, store };
   const [adapter, manifest] = await Promise.all([requestAdapter(), fetchManifest(base, fetching)]);
   const program = await fetchProgram(base, manifest, fetching);
   const { variant, contextWindowSize, memory } = planLoad(manifest, program, adapter, options);
@@ -103,12 +105,26 @@ export async function estimateMemory(modelUrl, options = {}) {
   const { deviceMemory } = /** @type {{deviceMemory?: number}} */ (navigator);
   return {
     download_nbytes: manifest.weights.nbytes,
+    stored_nbytes: await storedNbytes(store, manifest),
     free_storage_nbytes: quota === undefined ? null : Math.max(0, quota - usage),
     device_memory_nbytes: deviceMemory === undefined ? null : deviceMemory * 2 ** 30,
     variant: variant.name,
     context_window_size: contextWindowSize,
     ...memory,
   };
+}
+
+/**
+ * How much of a model's weights is on this device already.
+ * @param {FileStore} store
+ * @param {Manifest} manifest
+ * @returns {Promise<number>}
+ */
+async function storedNbytes(store, { files, weights }) {
+  const sizes = await store.backend.sizes();
+  return Object.entries(files)
+    .filter(([path, file]) => path.startsWith(weights.path) && sizes.has(file.sha256))
+    .reduce((sum, [, { nbytes }]) => sum + nbytes, 0);
 }
 
 /**

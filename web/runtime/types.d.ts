@@ -224,7 +224,10 @@ export interface Memory {
 
 /** What a load takes, before it begins. */
 export interface MemoryEstimate extends Memory {
+  /** Of the weights, all of them. */
   download_nbytes: number;
+  /** How much of the weights is on this device already. */
+  stored_nbytes: number;
   /** What the browser would still store for this origin; null where it does not say. */
   free_storage_nbytes: number | null;
   /** The device's memory, as far as the browser says: a rounded figure with an upper bound. */

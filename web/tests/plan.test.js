@@ -62,6 +62,7 @@ test("doubts are about memory that is known and room that is short", () => {
       /** @type {any} */ ({
         peak_nbytes: 3e9,
         download_nbytes: 2e9,
+        stored_nbytes: 0,
         free_storage_nbytes: null,
         device_memory_nbytes: null,
         ...needs,
@@ -73,6 +74,7 @@ test("doubts are about memory that is known and room that is short", () => {
     say({ device_memory_nbytes: 4 * 2 ** 30 }),
     ". This device has 4 GB of memory: it may be too little.",
   );
+  assert.equal(say({ free_storage_nbytes: 3e8, stored_nbytes: 1.9e9 }), "");
   assert.equal(
     say({ free_storage_nbytes: 3e8 }),
     ". The browser has room to keep 300 MB: the rest would be downloaded each time.",
