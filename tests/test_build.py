@@ -9,9 +9,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from tests.support.seeing_folder import write_seeing
 from webgemma import build_site
 from webgemma.build import generation, slug
 from webgemma.errors import ConfigError, FormatError
+from webgemma.layout import find_model, read_manifest
 from webgemma.runtime.shards import open_site_model
 from webgemma.sources import open_checkpoint
 from webgemma.storage.quantize import QUANTIZERS
@@ -139,3 +141,12 @@ def test_the_models_own_sampling_is_in_the_manifest(tmp_path, fixtures):
     settings = generation(greedy, tokenizer)
     assert settings["temperature"] == 0
     assert not {"min_p", "repetition_penalty"} & set(settings)
+
+
+def test_a_model_that_sees_is_not_drawn_by_lot(tmp_path, fixtures):
+    folder = write_seeing(tmp_path / "model", fixtures / "tokenizer.model")
+    for own, expected in (({}, 0), ({"temperature": 0.5}, 0.5)):
+        (folder / "generation_config.json").write_text(json.dumps(own))
+        build_site(folder, tmp_path / "site", force=True)
+        manifest = read_manifest(find_model(tmp_path / "site"))
+        assert manifest["generation"]["temperature"] == expected

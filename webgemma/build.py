@@ -358,17 +358,24 @@ def describe(
             "cache_nbytes_per_token": lowered.cache_nbytes_per_token,
             "scratch_nbytes": report["scratch_nbytes"],
         },
-        "generation": generation(checkpoint, tokenizer),
+        "generation": generation(checkpoint, tokenizer, sees=program.image is not None),
         **({} if program.image is None else {"image": {"size": program.image["size"]}}),
     }
 
 
-def generation(checkpoint: Checkpoint, tokenizer: Tokenizer) -> dict[str, Any]:
-    """Which tokens begin and end a text, and the model's own sampling defaults."""
+def generation(
+    checkpoint: Checkpoint, tokenizer: Tokenizer, *, sees: bool = False
+) -> dict[str, Any]:
+    """Which tokens begin and end a text, and the model's own sampling defaults.
+
+    A model that sees is asked where and how many: where it does not say how, its likeliest
+    answer is taken, as transformers does.
+    """
     special = special_tokens(checkpoint, tokenizer)
     settings: dict[str, Any] = {
         "bos_token_id": special.bos_token_id if special.add_bos else None,
         "stop_token_ids": special.stop_token_ids,
+        **({"temperature": 0.0} if sees else {}),
     }
     own = {name: checkpoint.generation_config.get(name) for name in OWN_VALUES}
     settings |= {name: value for name, value in own.items() if is_own_value(name, value)}
