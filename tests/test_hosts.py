@@ -53,6 +53,17 @@ def test_a_host_gets_the_files_it_reads(tmp_path: Path, host: str, files: set[st
     assert set(os.listdir(site)) == page | {"_headers", ".nojekyll"}
 
 
+def test_a_readme_that_somebody_added_is_not_deleted(tmp_path: Path) -> None:
+    site = write(tmp_path / "site", host="github-pages")
+    (site / "README.md").write_text("my model")
+    with pytest.raises(ConfigError) as caught:
+        write(site, force=True)
+    assert str(caught.value) == (
+        f"{site}: got 'README.md' in the site, which webgemma did not write and would delete. "
+        "Move it away or choose another -o."
+    )
+
+
 def test_every_host_is_tested() -> None:
     (mark,) = test_a_host_gets_the_files_it_reads.pytestmark  # type: ignore[attr-defined]
     assert [host for host, _ in mark.args[1]] == list(HOSTS)

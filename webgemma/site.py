@@ -359,6 +359,8 @@ def check_may_write(path: Path, *, force: bool) -> None:
             "an empty one or none. Choose another -o."
         )
     ours = {*WEB_PARTS.values(), *OTHER_PARTS}
+    if not (path / ".gitattributes").exists():
+        ours -= {"README.md"}  # it was not built for a Space: somebody else wrote it
     foreign = sorted(entry.name for entry in path.iterdir() if entry.name not in ours)
     if foreign:
         raise ConfigError(
