@@ -45,6 +45,8 @@ class Batch:
     kinds: Tensor  # [num_pictures, num_patches]: index of the kind, len(KINDS) for none
     colours: Tensor  # [num_pictures, num_patches]
     boxes: Tensor  # float32 [num_pictures, num_patches, 4]; anything where there is no thing
+    phrases: Tensor  # [num_rows, 2]: colour and kind that are asked for, or one too many for any
+    ranks: Tensor  # [num_rows, num_patches]: place of the patch's thing in the answer from 1, or 0
 
 
 def load_tokenizer() -> Tokenizer:
@@ -57,24 +59,36 @@ def normalise(pixels: Sequence[np.ndarray]) -> Tensor:
     return torch.from_numpy(np.stack(pixels)).permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
-def ask_all(rng: Random, picture: Picture) -> list[Question]:
-    """The questions of one picture."""
+def ask_all(rng: Random, picture: Picture, caption_share: float = 1.0) -> list[Question]:
+    """The questions of one picture; its caption, or so often another detection."""
+    has_caption = caption_share == 1 or rng.random() < caption_share
+    first = caption(picture) if has_caption else detect_question(rng, picture)
     detections = [detect_question(rng, picture) for _ in range(DETECTIONS)]
-    return [caption(picture), count_question(rng, picture), *detections]
+    return [first, count_question(rng, picture), *detections]
 
 
-def draw_batch(tokenizer: Tokenizer, *, seed: int, step: int, num_pictures: int) -> Batch:
-    """The batch of this step: it depends on the seed and the step alone."""
+def draw_batch(
+    tokenizer: Tokenizer, *, seed: int, step: int, num_pictures: int, caption_share: float = 1.0
+) -> Batch:
+    """The batch of this step: it depends on nothing but the arguments."""
     rng = Random(f"opal:batch:{seed}:{step}")
     first = step * num_pictures
     pictures = [picture_at(seed, first + i, held_out=False) for i in range(num_pictures)]
     softness = [rng.uniform(*SOFTNESS) for _ in pictures]
     pixels = [render(p, IMAGE_SIZE, softness=s) for p, s in zip(pictures, softness, strict=True)]
-    questions = [question for picture in pictures for question in ask_all(rng, picture)]
-    kinds, colours, boxes = zip(*map(_patches, pictures), strict=True)
+    asked = [ask_all(rng, picture, caption_share) for picture in pictures]
+    questions = [question for row in asked for question in row]
+    winners = [_winners(picture) for picture in pictures]
+    kinds, colours, boxes = zip(*map(_patches, pictures, winners), strict=True)
+    ranks = [
+        _ranks(question, won, len(picture.things))
+        for picture, won, row in zip(pictures, winners, asked, strict=True)
+        for question in row
+    ]
     return Batch(
         normalise(pixels), *encode_rows(tokenizer, questions), torch.stack(kinds),
         torch.stack(colours), torch.stack(boxes),
+        torch.tensor([_phrase(question) for question in questions]), torch.stack(ranks),
     )  # fmt: skip
 
 
@@ -102,14 +116,21 @@ def encode_rows(
     )
 
 
-def _patches(picture: Picture) -> tuple[Tensor, Tensor, Tensor]:
-    """Of each patch: kind, colour and box of the thing that covers most of it."""
+def _winners(picture: Picture) -> np.ndarray:
+    """The number of each patch's thing, int64 [num_patches]; one more than there are for none.
+
+    It is the one that covers most of the patch.
+    """
     covers = np.zeros((len(picture.things) + 1, NUM_PATCHES), np.float32)
     for i, thing in enumerate(picture.things):
         blocks = coverage(thing, IMAGE_SIZE).reshape(SIDE, PATCH_SIZE, SIDE, PATCH_SIZE)
         covers[i] = blocks.mean((1, 3)).ravel()
     covers[-1] = LEAST_COVER
-    winners = covers.argmax(0)
+    return covers.argmax(0)
+
+
+def _patches(picture: Picture, winners: np.ndarray) -> tuple[Tensor, Tensor, Tensor]:
+    """Of each patch: kind, colour and box of its thing."""
     kinds = [*(KINDS.index(thing.kind) for thing in picture.things), len(KINDS)]
     colours = [*(NAMES.index(thing.colour) for thing in picture.things), len(NAMES)]
     boxes = [(t.box.y_min, t.box.x_min, t.box.y_max, t.box.x_max) for t in picture.things]
@@ -118,3 +139,19 @@ def _patches(picture: Picture) -> tuple[Tensor, Tensor, Tensor]:
         torch.tensor(colours)[winners],
         torch.tensor([*boxes, (0.0,) * 4])[winners],
     )
+
+
+def _phrase(question: Question) -> tuple[int, int]:
+    """The numbers of the colour and the kind that are asked for, or one too many for any."""
+    colour, kind = question.phrase.colour, question.phrase.kind
+    return (
+        len(NAMES) if colour is None else NAMES.index(colour),
+        len(KINDS) if kind is None else KINDS.index(kind),
+    )
+
+
+def _ranks(question: Question, winners: np.ndarray, num_things: int) -> Tensor:
+    """The place in the answer of each patch's thing, from 1; 0 where it is not asked about."""
+    ranks = np.zeros(num_things + 1, np.int64)
+    ranks[list(question.asked)] = np.arange(1, len(question.asked) + 1)
+    return torch.from_numpy(ranks[winners])

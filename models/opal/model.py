@@ -6,14 +6,17 @@ The mathematics is transformers' own PaliGemma: a SigLIP tower, one matrix, and 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 from transformers import PaliGemmaConfig, PaliGemmaForConditionalGeneration
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 from .tokenizer_json import BOS, EOS, FIRST_LOCATION, IMAGE, PAD, list_pieces
+from .world.pictures import MAX_THINGS
 from .world.questions import BIN_STEP, BINS
 
 IMAGE_SIZE = 96
@@ -105,9 +108,33 @@ class PatchHeads(nn.Module):
         return self.linear(features).split(self.sizes, dim=-1)
 
 
+class AskedHeads(nn.Module):
+    """What the decoder is also asked in training, of every patch, a layer after the other.
+
+    What the prompt asks for; whether the patch is of that; and where in the answer its thing
+    stands. To answer, it has to find that out anyway; told in so many places, it learns much
+    sooner. These heads are thrown away too.
+    """
+
+    def __init__(self, width: int, num_kinds: int, num_colours: int) -> None:
+        super().__init__()
+        self.is_asked = nn.Linear(width, 2)
+        self.rank = nn.Linear(width, MAX_THINGS + 1)
+        self.colour = nn.Linear(width, num_colours + 1)
+        self.kind = nn.Linear(width, num_kinds + 1)
+
+    def forward(self, layers: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        """Logits [num_rows, num_patches, ..] of colour, kind, whether asked, and rank."""
+        first, second, third = (
+            functional.rms_norm(states[:, :NUM_PATCHES].float(), states.shape[-1:])
+            for states in layers[1:4]
+        )
+        return self.colour(first), self.kind(first), self.is_asked(second), self.rank(third)
+
+
 def hidden_states(
     model: PaliGemmaForConditionalGeneration, features: Tensor, token_ids: Tensor, types: Tensor
-) -> Tensor:
+) -> tuple[Tensor, Sequence[Tensor]]:
     """Run the decoder over whole rows.
 
     Args:
@@ -117,13 +144,13 @@ def hidden_states(
         types: 0 for image and prompt, which see each other, 1 for what follows.
 
     Returns:
-        [num_rows, row_length, hidden_size], ready for the head.
+        ([num_rows, row_length, hidden_size], ready for the head, the same of every layer).
     """
     outputs = model.model(
         input_ids=token_ids,
         token_type_ids=types,
         mm_encoder_outputs={"image": BaseModelOutputWithPooling(pooler_output=features)},
         use_cache=False,
+        output_hidden_states=True,
     )
-    states: Tensor = outputs.last_hidden_state
-    return states
+    return outputs.last_hidden_state, outputs.hidden_states

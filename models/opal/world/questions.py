@@ -27,15 +27,6 @@ COUNT_PROMPTS = ("how many {}?", "count {}")
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
-    """A prompt about a picture, and its one right answer."""
-
-    task: str  # caption, count or detect
-    prompt: str
-    answer: str
-
-
-@dataclass(frozen=True, slots=True)
 class Phrase:
     """What is asked for: `red circle`, `circle`, `red shape` or `shape`."""
 
@@ -51,13 +42,31 @@ class Phrase:
         return " ".join(filter(None, (self.colour, shapes.PLURALS[self.kind or ANY_KIND])))
 
 
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A prompt about a picture, and its one right answer."""
+
+    task: str  # caption, count or detect
+    prompt: str
+    answer: str
+    asked: tuple[int, ...]
+    """Which of the picture's things it is about, in the order of the answer."""
+    phrase: Phrase = Phrase(None, None)
+    """What is asked for; of a caption all there is."""
+
+
 def matching(phrase: Phrase, things: Sequence[Thing]) -> list[Thing]:
     """The things that a phrase names, in the order given."""
-    return [
-        thing
-        for thing in things
+    return [things[number] for number in matching_numbers(phrase, things)]
+
+
+def matching_numbers(phrase: Phrase, things: Sequence[Thing]) -> tuple[int, ...]:
+    """The numbers of the things that a phrase names, in ascending order."""
+    return tuple(
+        number
+        for number, thing in enumerate(things)
         if phrase.colour in (None, thing.colour) and phrase.kind in (None, thing.kind)
-    ]
+    )
 
 
 def _article(thing: Thing) -> str:
@@ -68,31 +77,35 @@ def _article(thing: Thing) -> str:
 def caption(picture: Picture) -> Question:
     """Say what a picture shows: how two things lie to each other, more from left to right."""
     names = [_article(thing) for thing in picture.things]
+    asked = tuple(range(len(names)))
     if len(names) == 2:
         left, right = picture.things
         if right.x - left.x > abs(right.y - left.y):
             answer = f"{names[0]} left of {names[1]}"
         else:
-            upper, lower = names if left.y < right.y else reversed(names)
-            answer = f"{upper} above {lower}"
+            asked = (0, 1) if left.y < right.y else (1, 0)
+            answer = f"{names[asked[0]]} above {names[asked[1]]}"
     else:
         *first, last = names
         answer = f"{', '.join(first)} and {last}" if first else last
-    return Question("caption", CAPTION_PROMPT, answer)
+    return Question("caption", CAPTION_PROMPT, answer, asked)
 
 
 def count_question(rng: Random, picture: Picture) -> Question:
     """Ask how many there are of something."""
     phrase = _phrase(rng, picture.things, "count")
     prompt = rng.choice(COUNT_PROMPTS).format(phrase.plural)
-    return Question("count", prompt, str(len(matching(phrase, picture.things))))
+    asked = matching_numbers(phrase, picture.things)
+    return Question("count", prompt, str(len(asked)), asked, phrase)
 
 
 def detect_question(rng: Random, picture: Picture) -> Question:
     """Ask where something is."""
     phrase = _phrase(rng, picture.things, "detect")
-    found = [f"{location(thing.box)} {phrase}" for thing in matching(phrase, picture.things)]
-    return Question("detect", f"detect {phrase}", " ; ".join(found) or f"{NOTHING} {phrase}")
+    asked = matching_numbers(phrase, picture.things)
+    found = [f"{location(picture.things[number].box)} {phrase}" for number in asked]
+    answer = " ; ".join(found) or f"{NOTHING} {phrase}"
+    return Question("detect", f"detect {phrase}", answer, asked, phrase)
 
 
 def location(box: Box) -> str:
