@@ -47,6 +47,11 @@ EDGES = """(box) => {
   return [y(drawn.top), x(drawn.left), y(drawn.bottom), x(drawn.right)];
 }"""
 
+IS_IN_VIEW = """(node) => {
+  const [shown, view] = [node, scroller].map((one) => one.getBoundingClientRect());
+  return shown.bottom <= view.bottom;
+}"""
+
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SiteServer]:
@@ -105,6 +110,7 @@ def boxes_on_page(page: Page, name: str, picture: Picture) -> tuple[list[Box], l
     page.fill("#input", f"detect {kind}")
     page.press("#input", "Enter")
     page.locator(".facts").wait_for()
+    assert page.locator(".found").evaluate(IS_IN_VIEW)
     labels = page.locator(".box span").all_inner_texts()
     assert all(label.endswith(kind) for label in labels), labels
     found = [Box(*box.evaluate(EDGES)) for box in page.locator(".box").all()]

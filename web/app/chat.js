@@ -10,10 +10,11 @@
 import { byId, element } from "./dom.js";
 import { MarkdownView } from "./markdown.js";
 import { errorPanel, note } from "./panel.js";
-import { pictureImage } from "./picture.js";
+import { fit, pictureImage } from "./picture.js";
 import { ReplyView } from "./reply.js";
 import { SeenView } from "./seen.js";
 
+const THUMBNAIL_HEIGHT = 12; // rem
 const NEAR_THE_END = 80; // pixels from the bottom within which new text scrolls along
 
 /** A chat with a loaded model. */
@@ -39,6 +40,11 @@ export class Chat {
     this.list = byId("messages", HTMLDivElement);
     this.panel = byId("panel", HTMLDivElement);
     this.scroller = byId("scroller", HTMLElement);
+    this.isAtEnd = true; // as its reader left it: a picture that comes is no reason to stay behind
+    this.scroller.onscroll = () => {
+      const { scrollHeight, scrollTop, clientHeight } = this.scroller;
+      this.isAtEnd = scrollHeight - scrollTop - clientHeight <= NEAR_THE_END;
+    };
     this.onChange = () => {};
   }
 
@@ -175,9 +181,7 @@ export class Chat {
    * @param {boolean} [always]
    */
   follow(always = false) {
-    const { scrollHeight, scrollTop, clientHeight } = this.scroller;
-    if (!always && scrollHeight - scrollTop - clientHeight > NEAR_THE_END) return;
-    this.scroller.scrollTop = scrollHeight;
+    if (always || this.isAtEnd) this.scroller.scrollTop = this.scroller.scrollHeight;
   }
 }
 
@@ -200,7 +204,11 @@ function question({ blob }, text) {
  */
 function userMessage(text, picture) {
   const message = element("div", { className: "message user" });
-  if (picture) message.append(pictureImage(picture, `The picture ${picture.name}`));
+  if (picture) {
+    const image = pictureImage(picture, `The picture ${picture.name}`);
+    fit(image, picture, THUMBNAIL_HEIGHT);
+    message.append(image);
+  }
   message.append(text);
   return message;
 }

@@ -81,3 +81,15 @@ function unreadable(name, cause) {
 export function pictureImage({ url, width, height }, alt) {
   return element("img", { src: url, alt, width, height });
 }
+
+/**
+ * Give an element a picture's proportions, and its place before the picture is there.
+ * @param {HTMLElement} node
+ * @param {Picture} picture
+ * @param {number} height at most, in rem
+ */
+export function fit(node, picture, height) {
+  const ratio = picture.width / picture.height;
+  node.style.aspectRatio = `${ratio}`;
+  node.style.width = `min(100%, ${height * ratio}rem)`;
+}

@@ -7,11 +7,12 @@
 
 import { parseBoxes } from "../webgemma/index.js";
 import { element } from "./dom.js";
-import { pictureImage } from "./picture.js";
+import { fit, pictureImage } from "./picture.js";
 
 /** @typedef {ReturnType<typeof parseBoxes>[number]} Box */
 
 const NUM_COLOURS = 6; // of picture.css
+const FRAME_HEIGHT = 24; // rem
 const NO_LABEL = "something";
 const NEAR_THE_TOP = 0.12; // from there on a label has no room above its box
 
@@ -60,9 +61,7 @@ export class SeenView {
 function pictureFrame(picture) {
   const frame = element("div", { className: "seen" });
   frame.append(pictureImage(picture, `The picture ${picture.name}`));
-  const ratio = picture.width / picture.height;
-  frame.style.aspectRatio = `${ratio}`;
-  frame.style.width = `min(100%, 30rem, ${24 * ratio}rem)`;
+  fit(frame, picture, FRAME_HEIGHT);
   return frame;
 }
 
