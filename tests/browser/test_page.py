@@ -174,14 +174,19 @@ def test_the_settings_show_and_set(page: Page) -> None:
     settings = page.locator("#settings")
     settings.wait_for()
     assert page.input_value("#temperature") == "0"
+    assert (page.input_value("#top-p"), page.input_value("#top-k")) == ("1", "0")
     assert "512 tokens" in settings.inner_text()
     page.fill("#max-tokens", "3")
+    page.fill("#temperature", "2")
+    page.fill("#top-k", "1")  # the likeliest word, whatever the temperature
     page.keyboard.press("Escape")
     ask(page, "Tell me a story.")
     assert page.inner_text(".facts").startswith("3 tokens")
     assert "cut off at the longest reply" in page.inner_text(".facts")
     page.click("#settings-button")
     page.fill("#max-tokens", "512")
+    page.fill("#temperature", "0")
+    page.fill("#top-k", "0")
     page.keyboard.press("Escape")
 
 
