@@ -143,3 +143,13 @@ def test_a_visit_without_a_network_before_the_update_shows_the_old_site(
     server.fail("*", refused)
     page = watched.goto("?max_tokens=5")
     assert (ask(page), marks(page)) == (old, ["first", "first"])
+
+
+def test_an_address_that_another_site_has_now_is_given_back(
+    server: FaultyServer, open_page: Any
+) -> None:
+    watched = first_visit(server, open_page)
+    (server.root / "models/index.json").unlink()
+    (server.root / "index.html").write_text("<!doctype html><p>Another site.</p>")
+    page = watched.goto("")
+    page.get_by_text("Another site.").wait_for()

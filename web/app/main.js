@@ -17,7 +17,7 @@ import { Composer } from "./composer.js";
 import { byId, element } from "./dom.js";
 import { formatBytes } from "./format.js";
 import { gallery } from "./gallery.js";
-import { bringUpToDate, keepPage } from "./offline.js";
+import { bringUpToDate, keepPage, leavePage } from "./offline.js";
 import { errorPanel, note } from "./panel.js";
 import { PictureInput } from "./picture-input.js";
 import { readQuery } from "./query.js";
@@ -64,7 +64,9 @@ select.addEventListener("change", () => open(select.value));
 /** Read the list of models and open the first, or the one the address names. */
 async function start() {
   try {
-    const { models, shell } = await fetchIndex();
+    const index = await fetchIndex();
+    if (!index) return; // the page gives way to what is at this address now
+    const { models, shell } = index;
     const page = await bringUpToDate(shell);
     if (page === "reloading") return;
     if (page === "blocked") throw new DownloadError(OLD_PAGE);
@@ -81,7 +83,7 @@ async function start() {
 
 /**
  * The models of this site, and the version of the page that came with them.
- * @returns {Promise<{models: {id: string, name: string}[], shell?: string}>}
+ * @returns {Promise<{models: {id: string, name: string}[], shell?: string} | null>}
  */
 async function fetchIndex() {
   const response = await fetch("./models/index.json", { cache: "no-cache" }).catch((cause) => {
@@ -92,6 +94,8 @@ async function fetchIndex() {
   const isJson = response.headers.get("content-type")?.includes("json");
   const index = response.ok && isJson ? await response.json() : { models: [] };
   if (index.models.length) return index;
+  const isGone = response.status === 404 || (response.ok && !isJson);
+  if (isGone && (await leavePage())) return null;
   throw new DownloadError(
     `models/index.json: got no models (status ${response.status}), expected at least one. ` +
       `Upload the whole site folder again.`,

@@ -40,6 +40,19 @@ export async function bringUpToDate(version) {
 }
 
 /**
+ * Give the address back if this page only came from what the browser kept: another site may be there
+ * now, as on the ports of one's own machine.
+ * @returns {Promise<boolean>} whether it did; the address is being loaded anew
+ */
+export async function leavePage() {
+  if (!navigator.serviceWorker?.controller) return false;
+  const registration = await navigator.serviceWorker.getRegistration();
+  await registration?.unregister();
+  location.reload();
+  return true;
+}
+
+/**
  * @param {ServiceWorker} worker
  * @param {string} question
  * @returns {Promise<unknown>}
