@@ -255,7 +255,7 @@ class Served:
 def test_serve_prints_its_address_and_ends_with_ctrl_c(site: Path) -> None:
     running = Served("serve", str(site), "--port", "0")
     index = json.loads(running.get("models/index.json"))
-    assert index == {"version": 1, "models": [{"id": "tiny", "name": "Tiny"}]}
+    assert index["models"] == [{"id": "tiny", "name": "Tiny"}]
     assert running.stop() == (0, "Serving until Ctrl-C.\n")
 
 
