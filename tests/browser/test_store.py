@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import shutil
 import threading
 from collections.abc import Iterator
@@ -14,6 +15,8 @@ from faults import FaultyServer, faulty, stall
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page, Route
+
+    from webgemma.serve import SiteServer
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser"), pytest.mark.slow]
 
@@ -265,17 +268,17 @@ def test_a_model_is_imported_from_files(server: FaultyServer, open_page: Any) ->
     assert result["missing"] == []
 
 
-FLIPS = """async (path) => {
+FLIPS = """async ([model, path, positions]) => {
   const { fetchFile, fetchManifest } = await import("/webgemma/files.js");
   const { openStore } = await import("/webgemma/store/store.js");
-  const base = new URL("/models/tiny/", location.href);
+  const base = new URL(`/models/${model}/`, location.href);
   const manifest = await fetchManifest(base);
   const good = await fetchFile(base, path, manifest);
   const entry = manifest.files[path];
   const store = await openStore("opfs");
   const outcomes = { refused: 0, wrong: 0, dropped: 0, kept: 0 };
   const real = globalThis.fetch;
-  for (let i = 0; i < good.length; i++) {
+  for (const i of positions) {
     const bad = good.slice();
     bad[i] ^= 1 << i % 8;
     globalThis.fetch = async () => new Response(bad);
@@ -285,7 +288,7 @@ FLIPS = """async (path) => {
     outcomes[(await store.get(entry)) === null ? "dropped" : "kept"] += 1;
   }
   globalThis.fetch = real;
-  return [good.length, outcomes];
+  return outcomes;
 }"""
 
 
@@ -293,9 +296,21 @@ def test_every_flipped_byte_is_noticed(server: FaultyServer, open_page: Any) -> 
     path = next(server.root.rglob("params_shard_1.bin"))
     page: Page = open_page(server).engine()
     relative = path.relative_to(server.root / "models/tiny").as_posix()
-    size, outcomes = page.evaluate(FLIPS, relative)
-    assert size == path.stat().st_size == 400
+    size = path.stat().st_size
+    outcomes = page.evaluate(FLIPS, ["tiny", relative, list(range(size))])
+    assert size == 400
     assert outcomes == {"refused": size, "wrong": 0, "dropped": size, "kept": 0}
+
+
+@pytest.mark.long
+def test_flipped_bytes_of_a_large_shard_are_noticed(pebble: SiteServer, open_page: Any) -> None:
+    path = next(pebble.root.rglob("params_shard_0.bin"))
+    relative = path.relative_to(pebble.root / "models/pebble").as_posix()
+    size = path.stat().st_size
+    assert size > 5_000_000
+    positions = [0, size - 1, *random.Random(3).sample(range(size), 98)]
+    outcomes = open_page(pebble).engine().evaluate(FLIPS, ["pebble", relative, positions])
+    assert outcomes == {"refused": 100, "wrong": 0, "dropped": 100, "kept": 0}
 
 
 def test_without_a_network_the_last_load_is_repeated(server: FaultyServer, open_page: Any) -> None:
