@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from webgemma.doctor import best_variant
+from webgemma.build import build_site
+from webgemma.doctor import VariantReport, best_variant, describe_kernels
+from webgemma.resources import built_in_model
 from webgemma.runtime.device import NATIVE_FEATURES
 
 
@@ -67,3 +69,28 @@ def test_a_browser_alone_is_enough(tmp_path: Path) -> None:
     report = json.loads(result.stdout)
     assert result.returncode == 0
     assert (report["variant"], report["browser"]) == (None, str(browser))
+
+
+@pytest.mark.gpu
+def test_the_kernels_of_a_site_are_tried(tmp_path: Path) -> None:
+    site = tmp_path / "site"
+    build_site(built_in_model(), site, model_id="pebble")
+    result = doctor(str(site), "--json")
+    assert result.returncode == 0
+    kernels = json.loads(result.stdout)["kernels"]
+    assert "f32" in [kernel["variant"] for kernel in kernels]
+    assert all(kernel["is_right"] and 0 < kernel["error"] < 1e-4 for kernel in kernels)
+    data = site / "models/pebble/self-test.bin"
+    data.write_bytes(data.read_bytes()[:-1] + b"\x7f")
+    assert "self-test.bin: got SHA-256 " in doctor(str(site)).stderr
+
+
+def test_wrong_kernels_are_shown() -> None:
+    reports = [
+        VariantReport("f16", "matvec.q4_0", 0.25, is_right=False),
+        VariantReport("f32", "attention", 1e-14, is_right=True),
+    ]
+    assert describe_kernels(reports).splitlines() == [
+        "f16  WRONG  matvec.q4_0 is off by 2.5e-01",
+        "f32  right  attention is off by 1.0e-14",
+    ]

@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import wgpu
 
-from webgemma.errors import GpuError
+from webgemma.errors import GpuError, UnsupportedError
 from webgemma.program.spec import VARIANTS
 from webgemma.runtime.device import (
     BROWSER_LIMITS,
@@ -21,6 +21,8 @@ from webgemma.runtime.device import (
     is_software,
 )
 from webgemma.runtime.runner import choose_variant
+from webgemma.runtime.self_test import run_self_test
+from webgemma.runtime.shards import open_site_model
 from webgemma.table import format_table
 from webgemma.version import __version__
 
@@ -82,6 +84,49 @@ def examine() -> DoctorReport:
             problem = f"the adapter is below WebGPU's default limits: {', '.join(short)}."
     variant = best_variant(chosen) if chosen and not problem else None
     return DoctorReport(__version__, reports, variant, problem, find_browser())
+
+
+@dataclass(frozen=True, slots=True)
+class VariantReport:
+    """What came of a site's self-test in one variant."""
+
+    variant: str
+    worst: str
+    """The output that is furthest from what it should be, measured by what is let pass."""
+    error: float
+    """Its distance, squared, relative to what it should be."""
+    is_right: bool
+
+
+def try_kernels(site: Path) -> list[VariantReport]:
+    """Run the self-test of a site's model in every variant that the adapter can run.
+
+    Raises:
+        UnsupportedError: the site was built without one.
+        WebGemmaError: the site is damaged, or there is no adapter.
+    """
+    model = open_site_model(site)
+    features = adapter_features(choose_adapter())
+    reports = []
+    for variant in model.program().variants:
+        if not set(variant.requires) <= features:
+            continue
+        errors = run_self_test(model, variant)
+        if not errors:
+            raise UnsupportedError(f"{site}: got a site without a self-test. Build it again.")
+        worst = max(errors, key=lambda error: error.is_wrong or error.error / error.max_error)
+        is_right = not any(error.is_wrong for error in errors)
+        reports.append(VariantReport(variant.name, worst.buffer, worst.error, is_right))
+    return reports
+
+
+def describe_kernels(reports: Sequence[VariantReport]) -> str:
+    """Say which variants compute what they should."""
+    rows = [
+        (r.variant, "right" if r.is_right else "WRONG", f"{r.worst} is off by {r.error:.1e}")
+        for r in reports
+    ]
+    return format_table(rows)
 
 
 def best_variant(adapter: Any) -> str:
