@@ -263,6 +263,19 @@ def test_the_same_picture_is_encoded_once(seeing: Seeing) -> None:
     assert seeing.page.evaluate(script, files) == [1, 1, 2, 2]
 
 
+def test_a_lost_device_is_told_apart_from_a_bad_picture(seeing: Seeing) -> None:
+    script = """async (file) => {
+      const { loadModel } = await import("/webgemma/load.js");
+      const { pixelsOf } = await import("/webgemma/vision.js");
+      const { runner } = await loadModel(new URL("/models/seeing/", location.href).href);
+      runner.device.destroy();
+      await runner.device.lost;
+      return pixelsOf(runner, blobOf(file)).catch((error) => error.name);
+    }"""
+    name = seeing.page.evaluate(script, as_base64(PICTURES["grey"]))
+    assert name == "DeviceLostError"
+
+
 def huge() -> bytes:
     """The beginning of a PNG file of 12000 x 9000 pixels."""
     return b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + struct.pack(">II", 12000, 9000) + bytes(40)

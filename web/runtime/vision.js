@@ -6,7 +6,7 @@
 /** @import { ImageSource, Program, ProgramImage } from "./types.d.ts" */
 /** @import { Runner } from "./runner.js" */
 
-import { ConfigError } from "./errors.js";
+import { ConfigError, GpuError, WebGemmaError } from "./errors.js";
 import { prepareImage } from "./image/prepare.js";
 
 /** @typedef {Float32Array<ArrayBuffer>} Pixels as a program takes them: [3, size, size], normalized */
@@ -17,9 +17,17 @@ import { prepareImage } from "./image/prepare.js";
  * @param {ImageSource} source
  * @returns {Promise<Pixels>}
  */
-export async function pixelsOf({ device, program }, source) {
+export async function pixelsOf(runner, source) {
+  const { device, program } = runner;
   if (!program.image) throw blind(program);
-  return prepareImage(device, source, program.image);
+  try {
+    return await prepareImage(device, source, program.image);
+  } catch (cause) {
+    if (cause instanceof WebGemmaError) throw cause;
+    runner.throwIfFailed();
+    const { message } = /** @type {Error} */ (cause);
+    throw new GpuError(`image: its pixels could not be read: ${message}`, { cause });
+  }
 }
 
 /**
