@@ -22,9 +22,8 @@ pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser"), pytest.ma
 
 LOAD = """async (options) => {
   const { Engine } = await import("/webgemma/index.js");
-  const quick = { stallTimeoutMs: 300, retryPauseMs: 5 };
   try {
-    const engine = await Engine.load("/models/tiny/", { ...quick, ...options });
+    const engine = await Engine.load("/models/tiny/", { retryPauseMs: 5, ...options });
     const { token_ids } = await engine.generateTokens([1, 2, 3], { maxTokens: 4 });
     const { store } = engine.info;
     await engine.unload();
@@ -55,8 +54,8 @@ NAMED = {
     "206, unasked": ("DownloadError", "the server answered 206 Partial Content, expected 200."),
     "206 of another range": ("DownloadError", "the server answered 206 Partial Content"),
     "416": ("DownloadError", "the server answered 416 "),
-    "stall in the middle": ("DownloadError", ": nothing came for 0.3 s. Try again."),
-    "no answer": ("DownloadError", "could not be reached (nothing came for 0.3 s)."),
+    "stall in the middle": ("DownloadError", ": nothing came for 1 s. Try again."),
+    "no answer": ("DownloadError", "could not be reached (nothing came for 1 s)."),
     "reset in the middle": ("DownloadError", "the connection broke after "),
     "connection refused": ("DownloadError", "the server could not be reached."),
 }
@@ -94,6 +93,11 @@ def where(fault: str) -> list[str]:
     return [list(SHARDS)[list(FAULTS).index(fault) % len(SHARDS)]]
 
 
+def patience(fault: str) -> dict[str, int]:
+    """A second for what never answers; the usual time for what may only be slow on this machine."""
+    return {"stallTimeoutMs": 1000} if fault in ("stall in the middle", "no answer") else {}
+
+
 CASES = [(fault, shard) for fault in FAULTS for shard in where(fault)]
 
 
@@ -104,7 +108,7 @@ def test_a_fault_that_passes_is_recovered_from(
     name = f"params_shard_{SHARDS[shard]}.bin"
     page.evaluate(FORGET)
     server.fail(name, FAULTS[fault], times=1)
-    result = page.evaluate(LOAD)
+    result = page.evaluate(LOAD, patience(fault))
     if fault in RECOVERS_ONCE:
         assert result[:2] == TEXT
         table.append((fault, shard, "once", "right text"))
@@ -123,7 +127,7 @@ def test_a_fault_that_stays_is_named(
     name = f"params_shard_{SHARDS[shard]}.bin"
     page.evaluate(FORGET)
     server.fail(name, FAULTS[fault])
-    result = page.evaluate(LOAD)
+    result = page.evaluate(LOAD, patience(fault))
     if fault == "gzip, said so":
         assert result[:2] == TEXT
         table.append((fault, shard, "always", "right text"))
