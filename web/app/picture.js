@@ -91,5 +91,6 @@ export function pictureImage({ url, width, height }, alt) {
 export function fit(node, picture, height) {
   const ratio = picture.width / picture.height;
   node.style.aspectRatio = `${ratio}`;
-  node.style.width = `min(100%, ${height * ratio}rem)`;
+  node.style.width = `${height * ratio}rem`;
+  node.style.maxWidth = "100%";
 }
