@@ -14,7 +14,6 @@ from pathlib import Path
 import pytest
 
 from tests.support.messages import message_of
-from tests.support.opal import untrained
 from tests.support.seeing_folder import write_seeing
 from webgemma.errors import WebGemmaError
 from webgemma.resources import BUILT_IN_MODEL, SEEING_MODEL, built_in_model
@@ -82,7 +81,7 @@ def test_an_installation_without_it_says_so() -> None:
     )
 
 
-@pytest.mark.parametrize("model", [BUILT_IN_MODEL, pytest.param(SEEING_MODEL, marks=untrained)])
+@pytest.mark.parametrize("model", [BUILT_IN_MODEL, SEEING_MODEL])
 def test_the_built_in_models(model: str, tmp_path: Path) -> None:
     """Small, under their licence, with something to ask; the one that sees with its pictures."""
     folder = serve_from(ROOT, model, tmp_path)

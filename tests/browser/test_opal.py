@@ -13,7 +13,7 @@ import pytest
 from models.opal.judge import GOOD_OVERLAP, parse_phrase
 from models.opal.samples import sample_pictures
 from models.opal.world import Box, Picture, matching
-from tests.support.opal import grade, untrained
+from tests.support.opal import grade
 from webgemma.build import build_site
 from webgemma.resources import SEEING_MODEL, built_in_model
 from webgemma.serve import SiteServer, serving
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from playwright.sync_api import Page
 
 pytestmark = [
-    untrained,
     pytest.mark.browser,
     pytest.mark.slow,
     pytest.mark.timeout(3600),

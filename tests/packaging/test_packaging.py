@@ -18,8 +18,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.opal import untrained
-
 pytestmark = [pytest.mark.packaging, pytest.mark.slow]
 
 ROOT = Path(__file__).parent.parent.parent
@@ -79,7 +77,7 @@ def test_the_sdist_is_complete(dist: dict[str, Path]) -> None:
 
 
 @pytest.mark.parametrize("kind", ["wheel", "sdist"])
-@pytest.mark.parametrize("model", ["pebble", pytest.param("opal", marks=untrained)])
+@pytest.mark.parametrize("model", ["pebble", "opal"])
 def test_a_bare_environment_builds_and_serves_the_demo(
     dist: dict[str, Path], kind: str, model: str, tmp_path: Path
 ) -> None:

@@ -11,14 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.opal import grade, untrained
+from tests.support.opal import grade
 from webgemma.build import build_site
 from webgemma.resources import SEEING_MODEL, built_in_model
 
 pytestmark = [pytest.mark.gpu, pytest.mark.slow]
 
 
-@untrained
 @pytest.mark.timeout(3600)
 def test_graded_natively(tmp_path: Path) -> None:
     build_site(built_in_model(SEEING_MODEL), tmp_path / "site", model_id=SEEING_MODEL)
