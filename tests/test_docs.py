@@ -12,7 +12,9 @@ import pytest
 from webgemma.hosts import HOSTS
 
 ROOT = Path(__file__).parent.parent
-COMMANDS = ("build", "serve", "demo", "run", "eval", "convert", "inspect", "estimate", "doctor")
+COMMANDS = (
+    "build", "serve", "demo", "run", "eval", "bench", "convert", "inspect", "estimate", "doctor",
+)  # fmt: skip
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("models/*/README.md")])
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
