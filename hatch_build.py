@@ -53,7 +53,7 @@ PACKAGES = (
     ),
 )
 
-WEB_FILES = ("index.html", "app", "runtime", "vendor", "manifest.webmanifest")
+WEB_FILES = ("index.html", "app", "runtime", "vendor", "manifest.webmanifest", "sw.js")
 """What of web/ goes into the wheel; its tests and tool settings stay behind."""
 MODEL_FILES = (
     "pebble/checkpoint",

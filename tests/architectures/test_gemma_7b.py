@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from tests.support.golden import check_argmax
+from tests.support.greedy import greedy_tokens
 from tests.support.programs import shape_checkpoint
 from tests.support.reference_models import SHAPE, VOCAB, set_weights
 from webgemma.architectures import lower
@@ -57,8 +58,7 @@ def test_one_layer_against_transformers(tmp_path, fixtures):
     build_site(tmp_path / "model", tmp_path / "site")
     with open_session(tmp_path / "site", variant="f32") as session:
         logits = session.logits(tokens)
-        steps = session.token_steps(tokens[:8], 1, {"temperature": 0.0, "num_generated": 0})
-        first = next(token for step in steps for token in step)
+        first = greedy_tokens(session, tokens[:8], 1)[0]
     difference = np.abs(logits - expected).max()
     print(f"maxdiff {difference:.1e}, {check_argmax(logits, expected, TOLERANCE)} skipped")
     assert difference <= TOLERANCE

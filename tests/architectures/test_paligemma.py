@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tests.support.golden import check_argmax
+from tests.support.greedy import greedy_tokens
 from tests.support.reference_paligemma import (
     IMAGE_TOKEN,
     SO400M,
@@ -131,9 +132,7 @@ def test_decode(session, model):
     seen = set()
     for seed in range(6):
         tokens = tokens_of(3 * seed + 1, seed)
-        state = {"temperature": 0.0, "num_generated": 0}
-        steps = session.token_steps(tokens, 5, state, pixels)
-        got = [token for step in steps for token in step]
+        got = greedy_tokens(session, tokens, 5, pixels)
         inputs = {"input_ids": torch.tensor([tokens]), "pixel_values": torch.tensor(pixels[None])}
         types = torch.zeros_like(inputs["input_ids"])
         settings = {"do_sample": False, "max_new_tokens": 5, "eos_token_id": None}

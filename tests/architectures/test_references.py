@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from tests.support.golden import check_argmax
+from tests.support.greedy import greedy_tokens
 from tests.support.reference_models import MODELS, VOCAB, WINDOW, make_model
 from webgemma.build import build_site
 from webgemma.runtime.session import open_session
@@ -52,9 +53,7 @@ def test_decode(pair):
     tokens, expected, site = pair
     with open_session(site, variant="f32") as session:
         for length in range(1, len(tokens), 9):
-            state = {"temperature": 0.0, "num_generated": 0}
-            steps = session.token_steps(tokens[:length], 2, state)
-            first = next(token for step in steps for token in step)
+            first = greedy_tokens(session, tokens[:length], 2)[0]
             best = np.sort(expected[length - 1])
             if best[-1] - best[-2] > 2 * TOLERANCE:
                 assert first == expected[length - 1].argmax()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -39,6 +40,9 @@ def run(*command: str | Path, cwd: Path) -> str:
     return result.stdout
 
 
+LEFT_OUT = re.compile(r"(^|/)(tests?|__pycache__|node_modules)/|(^|/)test_|\.test\.")
+
+
 def fetch(url: str) -> bytes:
     with urllib.request.urlopen(url, timeout=10) as response:
         body: bytes = response.read()
@@ -64,7 +68,7 @@ def test_the_wheel_holds_what_the_command_needs_and_no_more(dist: dict[str, Path
     assert {name for name in names if "/models/" in name} == {data + name for name in built_in}
     assert any(name.startswith(f"{data}shaders/") for name in names)
     assert {name.split("/")[0].partition("-")[0] for name in names} == {"webgemma"}
-    assert [n for n in names if "test" in n or "__pycache__" in n or "node_modules" in n] == []
+    assert [n for n in names if LEFT_OUT.search(n)] == []
 
 
 def test_the_sdist_is_complete(dist: dict[str, Path]) -> None:

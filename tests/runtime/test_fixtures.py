@@ -9,6 +9,7 @@ import pytest
 
 from tests.runtime.conftest import NAMES
 from tests.support.golden import check_argmax, mean_kl
+from tests.support.greedy import greedy_tokens
 from webgemma.program.spec import program_from_json
 from webgemma.runtime.session import open_session
 from webgemma.runtime.shards import SiteModel
@@ -59,8 +60,7 @@ def test_greedy_tokens_equal_llama_cpp(name, variant, sites, fixtures):
     reference = load(fixtures, name)
     tokens = reference["tokens"].tolist()
     with open_session(sites[name], variant=variant) as session:
-        steps = session.token_steps(tokens, 32, {"temperature": 0.0, "num_generated": 0})
-        produced = [token for step in steps for token in step]
+        produced = greedy_tokens(session, tokens, 32)
     assert produced == reference["greedy"].tolist()
 
 

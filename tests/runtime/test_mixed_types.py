@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tests.support.gpu import VARIANTS
+from tests.support.greedy import greedy_tokens
 from tests.support.make_gguf import read_back, write_gguf
 from webgemma.build import build_site
 from webgemma.runtime.session import open_session
@@ -41,8 +42,7 @@ def test_logits_and_greedy_tokens(site, variant, fixtures):
     tokens = reference["tokens"].tolist()
     with open_session(site, variant=variant) as session:
         logits = session.logits(tokens)
-        steps = session.token_steps(tokens, 32, {"temperature": 0.0, "num_generated": 0})
-        produced = [token for step in steps for token in step]
+        produced = greedy_tokens(session, tokens, 32)
     difference = np.abs(logits - reference["logits"]).max()
     print(f"{variant}: maxdiff {difference:.2e}")
     assert difference <= TOLERANCE["f16" if "f16" in variant else "f32"]

@@ -16,6 +16,7 @@ import pytest
 from numpy.typing import NDArray
 
 from tests.mlc.test_seed_folder import MODEL
+from tests.support.greedy import greedy_steps
 from tests.support.mlc_folder import CHAT_CONFIG
 from tests.support.sentencepiece_model import write_model
 from tests.support.vocabulary import make_vocabulary
@@ -83,9 +84,8 @@ def test_it_builds_and_runs(tmp_path: Path, fixtures: Path) -> None:
     started = time.perf_counter()
     with open_session(tmp_path / "site") as session:
         times = [time.perf_counter() - started]
-        steps = session.token_steps(PROMPT, COUNT, {"temperature": 0.0, "num_generated": 0})
         tokens = []
-        for step in steps:
+        for step in greedy_steps(session, PROMPT, COUNT):
             tokens += step
             times.append(time.perf_counter() - started - sum(times))
         logits = session.logits([*PROMPT, *tokens])[len(PROMPT) - 1 : -1]

@@ -9,6 +9,7 @@ import pytest
 
 from tests.support import gemma2_float64
 from tests.support.golden import check_argmax
+from tests.support.greedy import greedy_tokens
 from tests.support.typed_gguf import SHAPE, write_typed
 from webgemma.architectures import weights as weight_plan
 from webgemma.build import build_site
@@ -29,8 +30,7 @@ def check_site(site, weights, label):
     tokens = np.random.default_rng(6).integers(0, 1024, NUM_TOKENS).tolist()
     with open_session(site, variant="f32") as session:
         logits = session.logits(tokens)
-        steps = session.token_steps(tokens, NUM_PRODUCED, {"temperature": 0.0, "num_generated": 0})
-        produced = [token for step in steps for token in step]
+        produced = greedy_tokens(session, tokens, NUM_PRODUCED)
     expected = gemma2_float64.logits(weights, np.array(tokens + produced), SHAPE)
     difference = np.abs(logits - expected[:NUM_TOKENS]).max()
     picked = np.eye(expected.shape[1])[produced]

@@ -7,6 +7,7 @@ import pytest
 
 from tests.support.golden import check_argmax
 from tests.support.gpu import VARIANTS
+from tests.support.greedy import greedy_tokens
 from tests.support.tiny_gguf import write_tiny_gguf
 from webgemma.build import build_site
 from webgemma.runtime.session import open_session
@@ -23,9 +24,7 @@ def run(site, variant, tokens):
     """(logits of the tokens, the greedy tokens after the first half of them)."""
     with open_session(site, variant=variant) as session:
         logits = session.logits(tokens)
-        state = {"temperature": 0.0, "num_generated": 0}
-        steps = session.token_steps(tokens[: NUM_TOKENS // 2], COUNT, state)
-        return logits, [token for step in steps for token in step]
+        return logits, greedy_tokens(session, tokens[: NUM_TOKENS // 2], COUNT)
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -77,7 +77,13 @@ THREE = picture(
     ],
 )
 def test_captions(things, expected):
-    assert caption(picture(*things)) == Question("caption", "caption en", expected)
+    drawn = picture(*things)
+    asked = caption(drawn)
+    assert (asked.task, asked.prompt, asked.answer) == ("caption", "caption en", expected)
+    named = [f"{drawn.things[n].colour} {drawn.things[n].kind}" for n in asked.asked]
+    places = [expected.index(name, sum(map(len, named[:i]))) for i, name in enumerate(named)]
+    assert len(named) == len(things)
+    assert places == sorted(places)  # in the order of the answer
 
 
 @pytest.mark.parametrize(
@@ -203,7 +209,7 @@ def test_words_of_a_caption(answer, expected):
 
 
 def test_boxes_need_a_half_and_a_partner():
-    question = Question("detect", "detect circle", "unused")
+    question = Question("detect", "detect circle", "unused", ())
     first, second, _ = (t.box for t in THREE.things)
     good = [f"{location(box)} circle" for box in (first, second)]
     # Both boxes are 0.2 wide: moved by 0.05 the overlap is 3/5, moved by 0.1 it is 1/3.
@@ -226,7 +232,7 @@ def test_boxes_need_a_half_and_a_partner():
 
 
 def test_a_box_where_nothing_is_is_wrong():
-    question = Question("detect", "detect green ring", "no green ring")
+    question = Question("detect", "detect green ring", "no green ring", ())
     wrong = f"{location(THREE.things[0].box)} green ring"
     tallies = judge([(THREE, [question, question])], ["no green ring", wrong])
     assert (tallies["boxes"].right, tallies["boxes"].total) == (0, 1)

@@ -9,7 +9,7 @@ import pytest
 
 pytestmark = pytest.mark.references
 
-TEXT = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "head_dim": 8}
+TEXT = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 3, "head_dim": 8}
 VISION = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2,
           "num_attention_heads": 4}  # fmt: skip
 
@@ -37,6 +37,8 @@ def test_rows_of_a_batch():
     from models.opal.model import NUM_PATCHES
     from models.opal.tokenizer_json import BOS, EOS, IMAGE
     from models.opal.world import caption, picture_at
+    from models.opal.world.palette import NAMES
+    from models.opal.world.shapes import KINDS
 
     tokenizer = load_tokenizer()
     batch = draw_batch(tokenizer, seed=1, step=3, num_pictures=4)
@@ -58,6 +60,9 @@ def test_rows_of_a_batch():
         if row % QUESTIONS == 0:
             picture = picture_at(1, 3 * 4 + row // QUESTIONS, held_out=False)
             assert tokenizer.decode(answer[:-1]) == caption(picture).answer
+            ranks = set(range(1, len(picture.things) + 1))
+            assert set(batch.ranks[row].tolist()) == {0, *ranks}
+            assert batch.phrases[row].tolist() == [len(NAMES), len(KINDS)]
 
 
 def test_patches_know_their_things():
@@ -103,7 +108,7 @@ def test_the_folder_gives_the_same_logits(small_model, tmp_path):
             parameter.copy_(parameter.half())
         features = small_model.get_image_features(batch.pixels).pooler_output
         rows = features.repeat_interleave(QUESTIONS, dim=0)
-        states = hidden_states(small_model, rows, batch.token_ids, batch.types)
+        states, _ = hidden_states(small_model, rows, batch.token_ids, batch.types)
         ours = small_model.lm_head(states)
         theirs = loaded(
             input_ids=batch.token_ids,
@@ -192,13 +197,14 @@ def test_training_carries_on_where_it_stopped(monkeypatch, tmp_path):
 
 
 def test_a_small_model_learns(monkeypatch):
-    """Twelve steps on one batch of pictures: the loss of the patches and of the answers falls."""
+    """Twelve steps on one batch of pictures: every loss falls."""
     import torch
 
     from models.opal import train
 
-    monkeypatch.setattr(train, "LOOKING_STEPS", 0)
-    monkeypatch.setattr(train, "WARMUP_STEPS", 1)
+    for name in ("LOOKING_STEPS", "ASKED_FROM", "RESTART"):
+        monkeypatch.setattr(train, name, 0)
+    monkeypatch.setattr(train, "RESTART_RATE", 1.0)
     config = train.make_config(text=TEXT, vision=VISION)
     monkeypatch.setattr(train, "make_config", lambda: config)
     tokenizer = train.load_tokenizer()
