@@ -24,7 +24,7 @@ import wgpu
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from tests.support.gpu import VARIANTS, device, padded
+from tests.support.gpu import VARIANTS, device, padded, variant_params
 from tests.support.weights import SOURCE_TYPES, Weights, make_weights
 from webgemma.architectures.decoder.kernels import matvec_dispatch, matvec_lanes, matvec_teams
 from webgemma.program.expr import evaluate
@@ -52,9 +52,7 @@ class Timed:
             "norm": False,
             "mode": "store",
             "n": rows,
-            "f16": "shader-f16" in features,
-            "subgroups": "subgroups" in features,
-            "software": variant == "software",
+            **variant_params(variant),
         }
         wgsl = render("matvec", params)
         code = "".join(DIRECTIVES[feature] for feature in features) + wgsl

@@ -17,6 +17,7 @@ from webgemma.architectures.weights import MatrixSource, Quantization
 from webgemma.chat import ChatData, chat_data
 from webgemma.checkpoint import Checkpoint
 from webgemma.errors import ConfigError, FormatError
+from webgemma.layout import SELF_TEST, SELF_TEST_DATA
 from webgemma.pack import pack
 from webgemma.program.check import check, summarize
 from webgemma.program.context import why_shorter
@@ -276,8 +277,8 @@ def read_pictures(
 def write_self_test(model: ModelWriter, lowered: Lowered) -> None:
     """Write what the runners try a GPU with before they fetch weights."""
     test = make_self_test(lowered.sources)
-    model.add_json("self-test.json", test.to_json())
-    model.add_bytes("self-test.bin", test.data)
+    model.add_json(SELF_TEST, test.to_json())
+    model.add_bytes(SELF_TEST_DATA, test.data)
     for file, text in sorted(test.shaders.items()):
         model.add_bytes(file, text.encode())
 

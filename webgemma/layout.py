@@ -25,6 +25,7 @@ MANIFEST = "webgemma.json"
 PROGRAM = "program.json"
 TENSOR_CACHE = "ndarray-cache.json"
 """MLC's older name of it; see docs/program.md."""
+SELF_TEST, SELF_TEST_DATA = "self-test.json", "self-test.bin"
 WEIGHTS_INDEX = "weights.json"
 """In a folder of weights that lies beside its site: whose they are."""
 MAX_JSON_NBYTES = 64 * 1024 * 1024

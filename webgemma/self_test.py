@@ -28,7 +28,7 @@ from webgemma.architectures.weights import MatrixSource
 from webgemma.pack import encode_rows
 from webgemma.program.builder import ProgramBuilder
 from webgemma.program.spec import Program, Range
-from webgemma.storage.layout import Matrix, Piece, plan_matrix
+from webgemma.storage.layout import place_planes, plan_matrix
 from webgemma.storage.types import Planes
 
 ROWS = 64  # of every matrix
@@ -133,7 +133,7 @@ def add_products(test: SelfTest, source: MatrixSource, rng: np.random.Generator)
     x = rng.standard_normal((TOKENS, k)).astype(np.float32)
     gain = (1 + rng.standard_normal(k) / 8).astype(np.float32)
     bound = {
-        "w": test.upload(piece.buffer, place(matrix, piece, planes)),
+        "w": test.upload(piece.buffer, place_planes(matrix, piece, planes)),
         "x": test.upload(f"x.{kind}", x),
     }
     params = {"storage": kind, "planes": plane_words(matrix, piece), "k": k}
@@ -175,15 +175,6 @@ def first_rows(source: MatrixSource) -> tuple[Planes, Float32]:
     """The first rows of a matrix: planes [ROWS, row_nbytes], and float32 [ROWS, K]."""
     planes = encode_rows(source, 0, ROWS, lambda nbytes: None)
     return planes, source.matrix.storage.decode(planes, source.matrix.in_features)
-
-
-def place(matrix: Matrix, piece: Piece, planes: Planes) -> NDArray[np.uint8]:
-    """The bytes of a piece: its planes, and those that its rows share, at their offsets."""
-    content = np.zeros(piece.nbytes, np.uint8)
-    shared = [np.frombuffer(p.content, np.uint8) for p in matrix.planes if p.content is not None]
-    for offset, plane in zip(piece.plane_offsets, (*planes, *shared), strict=True):
-        content[offset : offset + plane.nbytes] = plane.reshape(-1)
-    return content
 
 
 def add_attention(test: SelfTest, rng: np.random.Generator) -> None:

@@ -25,7 +25,7 @@ from page import open_page
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from tests.support.gpu import VARIANTS, padded, state
+from tests.support.gpu import VARIANTS, padded, state, variant_params
 from tests.support.weights import Weights, make_weights
 from webgemma.architectures.decoder.kernels import matvec_dispatch, matvec_lanes, matvec_teams
 from webgemma.program.expr import evaluate
@@ -80,12 +80,8 @@ def codes_and_scales(weights: Weights) -> tuple[NDArray[np.uint8], NDArray[np.fl
 def our_kernel(weights: Weights, variant: str, num_tokens: int) -> dict[str, Any]:
     """WGSL, dispatch and bindings of the product as a program has it."""
     rows, columns = weights.values.shape
-    features = VARIANTS[variant]
     symbols = next(v.symbols for v in SPEC_VARIANTS if v.name == variant)
-    params = {
-        **weights.params, "n": rows, "mode": "store", "f16": "shader-f16" in features,
-        "subgroups": "subgroups" in features, "software": variant == "software",
-    }  # fmt: skip
+    params = {**weights.params, "n": rows, "mode": "store", **variant_params(variant)}
     if num_tokens == 1:
         lanes, teams = matvec_lanes(columns), matvec_teams(columns)
         wgsl = render("matvec", {**params, "lanes": lanes, "teams": teams, "norm": False})
@@ -95,7 +91,7 @@ def our_kernel(weights: Weights, variant: str, num_tokens: int) -> dict[str, Any
         dispatch = [-(-rows // 64), -(-num_tokens // symbols["matmul_tokens"]), 1]
     return {
         "wgsl": wgsl,
-        "features": list(features),
+        "features": list(VARIANTS[variant]),
         "dispatch": dispatch,
         "bindings": [{"name": b.name, "type": b.type} for b in parse_bindings(wgsl)],
     }

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from webgemma.build import build_site
+from webgemma.layout import SELF_TEST, SELF_TEST_DATA
 from webgemma.program.check import check
 from webgemma.program.spec import VARIANTS, Variant, program_from_json
 from webgemma.resources import built_in_model
-from webgemma.runtime.self_test import DATA, FILE, run_self_test
+from webgemma.runtime.self_test import run_self_test
 from webgemma.runtime.shards import SiteModel, open_site_model
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
@@ -31,7 +32,7 @@ def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 
 def test_it_is_a_program_that_the_checker_takes(model: SiteModel) -> None:
-    content = json.loads(model.read(FILE))
+    content = json.loads(model.read(SELF_TEST))
     program = program_from_json(content)
     used = {
         shader.file for kernel in program.kernels.values() for shader in kernel.shaders.values()
@@ -39,7 +40,7 @@ def test_it_is_a_program_that_the_checker_takes(model: SiteModel) -> None:
     check(program, {file: text for file, text in model.shaders().items() if file in used})
     test = content["self_test"]
     ends = [p["offset"] + p["nbytes"] for p in [*test["records"].values(), *test["checks"]]]
-    assert max(ends) == len(model.read(DATA)) < 1_000_000
+    assert max(ends) == len(model.read(SELF_TEST_DATA)) < 1_000_000
     types = set(model.manifest["storage"])
     assert {c["buffer"] for c in test["checks"]} == {
         "attention",

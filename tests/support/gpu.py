@@ -36,6 +36,16 @@ def device(*features: str) -> Any:
     return request_device(features, limits="browser")
 
 
+def variant_params(variant: str) -> dict[str, bool]:
+    """The parameters of every template that a variant decides."""
+    features = VARIANTS[variant]
+    return {
+        "f16": "shader-f16" in features,
+        "subgroups": "subgroups" in features,
+        "software": variant == "software",
+    }
+
+
 def state(**words: int | float) -> NDArray[np.uint32]:
     """The state buffer with these words set."""
     buffer = np.zeros(len(STATE_WORDS), np.uint32)
@@ -60,15 +70,7 @@ def run_kernel(
     A dispatch for each of `calls`, which binds these ranges; what a call does not name is whole.
     """
     features = VARIANTS[variant]
-    wgsl = render(
-        template,
-        {
-            **params,
-            "f16": "shader-f16" in features,
-            "subgroups": "subgroups" in features,
-            "software": variant == "software",
-        },
-    )
+    wgsl = render(template, {**params, **variant_params(variant)})
     gpu = device(*features)
     code = "".join(DIRECTIVES[feature] for feature in features) + wgsl
     bindings = parse_bindings(wgsl)

@@ -11,7 +11,7 @@ from gguf.quants import quantize
 from numpy.typing import NDArray
 
 from tests.support.blocks import halves_of, random_blocks
-from webgemma.storage.layout import Matrix, Piece, plan_matrix
+from webgemma.storage.layout import Matrix, Piece, place_planes, plan_matrix
 from webgemma.storage.mlc import MlcGroup
 from webgemma.storage.registry import KEPT, STORAGE_TYPES
 from webgemma.storage.types import Planes
@@ -59,7 +59,8 @@ def make_weights(storage: str, rows: int, columns: int, seed: int = 0) -> Weight
 def weights_of(storage: str, planes: Planes, columns: int) -> Weights:
     """The matrix whose planes [rows, row_nbytes] these are."""
     matrix = plan_matrix("w", STORAGE_TYPES[storage], (len(planes[0]), columns))
-    return Weights(matrix, place(matrix, planes), matrix.storage.decode(planes, columns))
+    words = place_planes(matrix, matrix.pieces[0], planes).view(np.uint32)
+    return Weights(matrix, words, matrix.storage.decode(planes, columns))
 
 
 def encode(storage: str, values: NDArray[np.float32], rng: np.random.Generator) -> Planes:
@@ -86,13 +87,3 @@ def blocks_like(
     size = np.abs(values).mean(axis=1)[:, None, None]
     spread = rng.uniform(0.5, 1.5, (len(values), blocks_of_row, halves_of(name)))
     return random_blocks(name, values.shape[1], (spread * size / 256).astype(np.float16), rng)
-
-
-def place(matrix: Matrix, planes: Planes) -> NDArray[np.uint32]:
-    """The bytes of the only piece, planes at their offsets, as words."""
-    piece = matrix.pieces[0]
-    buffer = np.zeros(piece.nbytes, np.uint8)
-    shared = [np.frombuffer(p.content, np.uint8) for p in matrix.planes if p.content is not None]
-    for offset, plane in zip(piece.plane_offsets, (*planes, *shared), strict=True):
-        buffer[offset : offset + plane.nbytes] = plane.reshape(-1)
-    return buffer.view(np.uint32)

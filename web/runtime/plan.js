@@ -14,7 +14,7 @@ import {
 import { GpuError, UnsupportedError } from "./errors.js";
 import { fetchJson, fetchManifest } from "./files.js";
 import { measureMemory, shardSizes } from "./memory.js";
-import { chooseVariant } from "./runner.js";
+import { chooseVariant, suits } from "./runner.js";
 import { openStore } from "./store/store.js";
 
 const PROGRAM_VERSION = 1;
@@ -79,12 +79,7 @@ export function usableVariants({ variants }, adapter, name = "auto") {
   const { is_fallback: software } = describeAdapter(adapter);
   const best = chooseVariant(variants, adapter.features, name, software);
   if (name !== "auto") return [best];
-  return variants.filter(
-    (variant) =>
-      variants.indexOf(variant) >= variants.indexOf(best) &&
-      (software || variant.adapter !== "software") &&
-      variant.requires.every((feature) => adapter.features.has(feature)),
-  );
+  return variants.filter((variant) => suits(variant, adapter.features, software));
 }
 
 /**

@@ -56,6 +56,18 @@ function usages() {
 }
 
 /**
+ * Whether an adapter can run a variant, and should by itself.
+ * @param {Variant} variant
+ * @param {{has(feature: string): boolean}} features
+ * @param {boolean} software whether the adapter computes on the processor
+ * @returns {boolean}
+ */
+export function suits(variant, features, software) {
+  const isMeant = software || variant.adapter !== "software";
+  return isMeant && variant.requires.every((feature) => features.has(feature));
+}
+
+/**
  * The first variant whose features the device has, or the one asked for.
  * @param {Variant[]} variants the program's, in order of preference
  * @param {{has(feature: string): boolean}} features
@@ -65,10 +77,9 @@ function usages() {
  */
 export function chooseVariant(variants, features, name = "auto", software = false) {
   for (const variant of variants) {
-    const missing = variant.requires.filter((feature) => !features.has(feature));
-    const suits = software || variant.adapter !== "software";
-    if (name === "auto" && suits && !missing.length) return variant;
+    if (name === "auto" && suits(variant, features, software)) return variant;
     if (variant.name !== name) continue;
+    const missing = variant.requires.filter((feature) => !features.has(feature));
     if (!missing.length) return variant;
     throw new GpuError(
       `variant ${name}: the device has no ${missing.join(", ")}. Choose auto or f32.`,

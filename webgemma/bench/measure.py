@@ -10,8 +10,7 @@ from pathlib import Path
 
 from webgemma.bench.peaks import copy_bandwidth, multiply_add_rate
 from webgemma.errors import ConfigError
-from webgemma.program.expr import evaluate
-from webgemma.program.spec import Program, Step
+from webgemma.program.spec import Step
 from webgemma.progress import Progress, no_progress
 from webgemma.runtime.runner import Runner
 from webgemma.runtime.session import Session, open_session
@@ -249,18 +248,17 @@ def kernel_time(
     seconds = steps_seconds(runner, "decode", numbers, symbols, repeat=repeat)
     program = runner.program
     steps = [program.phases["decode"][number] for number in numbers]
-    nbytes = sum(weights_nbytes(program, step, runner) for step in steps)
+    nbytes = sum(weights_nbytes(runner, step) for step in steps)
     return KernelTime(kernel, program.kernels[kernel].template, len(numbers), seconds, nbytes)
 
 
-def weights_nbytes(program: Program, step: Step, runner: Runner) -> int:
+def weights_nbytes(runner: Runner, step: Step) -> int:
     """Bytes of weights that a step reads: all it binds, but of a gathering kernel next to none."""
+    program = runner.program
     if program.kernels[step.kernel].template in GATHERS:
         return 0
-    total = 0
-    for bound in step.bindings:
-        buffer = program.buffers[bound.buffer]
-        if buffer.kind == "weights":
-            whole = buffer.allocated_nbytes(runner.symbols) - bound.offset
-            total += whole if bound.nbytes is None else evaluate(bound.nbytes, runner.symbols)
-    return total
+    return sum(
+        runner.binding(bound)["size"]
+        for bound in step.bindings
+        if program.buffers[bound.buffer].kind == "weights"
+    )

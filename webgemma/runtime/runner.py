@@ -33,6 +33,18 @@ DIRECTIVES = {"shader-f16": "enable f16;\n", "subgroups": ""}
 """Feature -> what naga wants before the shader; it takes subgroup functions without a word."""
 
 
+def suits(variant: Variant, features: set[str], *, software: bool) -> bool:
+    """Whether an adapter can run a variant, and should by itself.
+
+    Args:
+        variant: One of the program's.
+        features: WebGPU feature names.
+        software: Whether the adapter computes on the processor.
+    """
+    is_meant = software or variant.adapter != "software"
+    return is_meant and features.issuperset(variant.requires)
+
+
 def choose_variant(
     variants: Sequence[Variant],
     features: set[str],
@@ -53,11 +65,10 @@ def choose_variant(
         GpuError: the device lacks the named variant's features.
     """
     for variant in variants:
-        missing = [feature for feature in variant.requires if feature not in features]
-        suits = software or variant.adapter != "software"
-        if name == "auto" and suits and not missing:
+        if name == "auto" and suits(variant, features, software=software):
             return variant
         if variant.name == name:
+            missing = [feature for feature in variant.requires if feature not in features]
             if missing:
                 msg = f"variant {name}: the device has no {', '.join(missing)}. Choose auto or f32."
                 raise GpuError(msg)

@@ -10,12 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from webgemma.layout import SELF_TEST, SELF_TEST_DATA
 from webgemma.program.spec import Variant, program_from_json
 from webgemma.runtime.device import request_device
 from webgemma.runtime.runner import Runner
 from webgemma.runtime.shards import SiteModel
-
-FILE, DATA = "self-test.json", "self-test.bin"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +37,9 @@ def run_self_test(model: SiteModel, variant: Variant) -> list[KernelError]:
     Returns:
         The error of every output; empty for a site that was built without a self-test.
     """
-    if FILE not in model.manifest["files"]:
+    if SELF_TEST not in model.manifest["files"]:
         return []
-    content, data = json.loads(model.read(FILE)), model.read(DATA)
+    content, data = json.loads(model.read(SELF_TEST)), model.read(SELF_TEST_DATA)
     program = program_from_json(content)
     test = content["self_test"]
     runner = Runner(
@@ -50,16 +49,17 @@ def run_self_test(model: SiteModel, variant: Variant) -> list[KernelError]:
         variant=variant,
         context_window_size=program.max_context_window_size,
     )
-    for record, place in test["records"].items():
-        runner.upload(record, _cut(data, place))
-    for run in test["runs"]:
-        symbols = {name: run[name] for name in ("num_tokens", "position")}
-        runner.write_state(symbols)
-        runner.run(run["phase"], symbols)
-    max_error = test["max_error"]["f16" if "shader-f16" in variant.requires else "f32"]
-    errors = [_error_of(runner, check, data, max_error) for check in test["checks"]]
-    runner.destroy()
-    return errors
+    try:
+        for record, place in test["records"].items():
+            runner.upload(record, _cut(data, place))
+        for run in test["runs"]:
+            symbols = {name: run[name] for name in ("num_tokens", "position")}
+            runner.write_state(symbols)
+            runner.run(run["phase"], symbols)
+        max_error = test["max_error"]["f16" if "shader-f16" in variant.requires else "f32"]
+        return [_error_of(runner, check, data, max_error) for check in test["checks"]]
+    finally:
+        runner.destroy()
 
 
 def _cut(data: bytes, place: Mapping[str, Any]) -> bytes:

@@ -10,7 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from webgemma.storage.types import Plane, StorageType
+import numpy as np
+from numpy.typing import NDArray
+
+from webgemma.storage.types import Plane, Planes, StorageType
 
 PIECE_NBYTES = 96 << 20
 SHARD_NBYTES = 16 << 20
@@ -125,6 +128,21 @@ def plan_slices(matrix: Matrix, shard_nbytes: int = SHARD_NBYTES) -> Iterator[Sl
         end = piece.row_start + piece.rows
         for start in range(piece.row_start, end, most):
             yield Slice(start, min(most, end - start))
+
+
+def place_planes(matrix: Matrix, piece: Piece, planes: Planes) -> NDArray[np.uint8]:
+    """The bytes of a whole piece, uint8 [piece.nbytes].
+
+    Args:
+        matrix: Whose piece it is.
+        piece: Of all the rows of `planes`.
+        planes: uint8 [rows, row_nbytes] each; those that all rows share come from the type.
+    """
+    content = np.zeros(piece.nbytes, np.uint8)
+    shared = [np.frombuffer(p.content, np.uint8) for p in matrix.planes if p.content is not None]
+    for offset, plane in zip(piece.plane_offsets, (*planes, *shared), strict=True):
+        content[offset : offset + plane.nbytes] = plane.reshape(-1)
+    return content
 
 
 def plan_records(
