@@ -92,6 +92,7 @@ THIRD_PARTY = {
     "huggingface_hub": {"webgemma.sources"},
     "jinja2": {"webgemma.shaders", "webgemma.chat"},
     "rich": {"webgemma.progress"},
+    "rjsmin": {"webgemma.web"},
     "safetensors": {"webgemma.sources"},
     "sentencepiece": {"webgemma.tokenizer"},
     "tokenizers": {"webgemma.tokenizer"},

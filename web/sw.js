@@ -1,3 +1,5 @@
+/*! webgemma, Apache-2.0 */
+
 /**
  * Opens the page without a network, and only ever as one whole: all of its files come from one
  * build, checked against their hashes when they are stored. A newer build replaces all of them at

@@ -8,6 +8,8 @@ import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 
+import rjsmin
+
 from webgemma.errors import WebGemmaError
 from webgemma.resources import data_folder
 
@@ -23,6 +25,8 @@ WEB_PARTS = {
 SERVICE_WORKER = "sw.js"
 NO_SHELL = 'const SHELL = { version: "", files: {} };'
 """The line of the service worker that a build replaces."""
+AS_WRITTEN = ("vendor",)
+"""Parts that are served byte for byte: other people's modules, as they published them."""
 FOREVER = "  Cache-Control: public, max-age=31536000, immutable, no-transform"
 CONNECT = "connect-src 'self'"
 """The directive of the page's policy that names whom it may fetch from."""
@@ -31,7 +35,7 @@ DIGEST_LENGTH = 16
 
 
 def copy_web(folder: Path) -> None:
-    """Copy the page and the runtime into a site.
+    """Lay the page and the runtime into a site, its scripts without comments and blanks.
 
     Raises:
         WebGemmaError: web/vendor of a checkout was not filled.
@@ -47,11 +51,29 @@ def copy_web(folder: Path) -> None:
             shutil.copytree(
                 web / source,
                 folder / target,
-                copy_function=shutil.copyfile,
+                copy_function=shutil.copyfile if source in AS_WRITTEN else serve_copy,
                 ignore=shutil.ignore_patterns(".*", "*.test.js", "*.sha256"),
             )
         else:
             shutil.copyfile(web / source, folder / target)
+
+
+def serve_copy(source: str, target: str) -> None:
+    """Copy a file as it is served."""
+    if not source.endswith(".js"):
+        shutil.copyfile(source, target)
+        return
+    text = Path(source).read_text(encoding="utf-8")
+    Path(target).write_text(minified(text), encoding="utf-8")
+
+
+def minified(text: str) -> str:
+    """Return a module without comments and blanks, but for those that begin with `/*!`.
+
+    Names, and what the module does, stay: `tests/test_web.py` compares the syntax trees of every
+    module that is shipped. (rjsmin takes no template literal inside another.)
+    """
+    return str(rjsmin.jsmin(text, keep_bang_comments=True))
 
 
 def write_service_worker(site: Path) -> str:
@@ -75,7 +97,8 @@ def write_service_worker(site: Path) -> str:
     assert text.count(NO_SHELL) == 1, "sw.js has its line"
     digest = hashlib.sha256((json.dumps(hashes) + text).encode()).hexdigest()[:DIGEST_LENGTH]
     shell = json.dumps({"version": digest, "files": hashes})
-    worker.write_text(text.replace(NO_SHELL, f"const SHELL = {shell};"), encoding="utf-8")
+    text = text.replace(NO_SHELL, f"const SHELL = {shell};")
+    worker.write_text(minified(text), encoding="utf-8")
     return digest
 
 

@@ -1,3 +1,5 @@
+/*! webgemma, Apache-2.0 */
+
 /** The chat page: finds the site's models, loads one, and lets people talk to it. */
 
 /** @import { Manifest } from "../webgemma/types.d.ts" */

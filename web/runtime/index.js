@@ -1,3 +1,5 @@
+/*! webgemma, Apache-2.0 */
+
 /** The public names of the runtime. */
 
 export { Engine } from "./engine.js";

@@ -1,3 +1,5 @@
+/*! webgemma, Apache-2.0 */
+
 /**
  * The engine's worker: everything that computes runs here, so that the page never waits.
  *
