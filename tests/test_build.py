@@ -11,7 +11,8 @@ import pytest
 
 from tests.support.seeing_folder import write_seeing
 from webgemma import build_site
-from webgemma.build import generation, slug
+from webgemma.build.manifest import generation
+from webgemma.build.opened import slug
 from webgemma.errors import ConfigError, FormatError
 from webgemma.layout import find_model, read_manifest
 from webgemma.runtime.shards import open_site_model

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-import webgemma.build
+import webgemma.build.write_model
 from webgemma.build import build_site
 from webgemma.inspect import estimate
 from webgemma.resources import built_in_model
@@ -96,7 +96,7 @@ def sites(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("memory")
     with pytest.MonkeyPatch.context() as patch:
         small = partial(ShardWriter, shard_nbytes=SHARD_NBYTES)
-        patch.setattr(webgemma.build, "ShardWriter", small)
+        patch.setattr(webgemma.build.write_model, "ShardWriter", small)
         for name, (file, _) in MODELS.items():
             source = fixtures / file if file else built_in_model()
             build_site(source, folder / name, model_id="model")

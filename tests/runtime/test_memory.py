@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from wgpu.backends.wgpu_native import GPUDevice, GPUQueue
 
-import webgemma.build
+import webgemma.build.write_model
 from tests.support.seeing_folder import write_seeing
 from webgemma.build import build_site
 from webgemma.inspect import estimate
@@ -96,7 +96,7 @@ def sites(tmp_path_factory: pytest.TempPathFactory, fixtures: Path) -> dict[str,
     folder = tmp_path_factory.mktemp("memory")
     with pytest.MonkeyPatch.context() as patch:
         small = partial(ShardWriter, shard_nbytes=SHARD_NBYTES)
-        patch.setattr(webgemma.build, "ShardWriter", small)
+        patch.setattr(webgemma.build.write_model, "ShardWriter", small)
         for name, (file, _) in MODELS.items():
             build_site(fixtures / file if file else built_in_model(), folder / name)
     return {name: folder / name for name in MODELS}

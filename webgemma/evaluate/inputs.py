@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from webgemma.architectures import lower
-from webgemma.build import generation, read_language
+from webgemma.build.language import read_language
+from webgemma.build.manifest import generation
 from webgemma.errors import ConfigError
 from webgemma.evaluate.text import Chunks, Text, cut, encode, read_text
 from webgemma.layout import is_site

@@ -13,7 +13,7 @@ from typing import Any
 
 from webgemma.architectures import lower
 from webgemma.architectures.weights import Quantization
-from webgemma.build import read_checkpoint
+from webgemma.build.opened import read_checkpoint
 from webgemma.checkpoint import Checkpoint
 from webgemma.errors import ConfigError, FormatError, WebGemmaError
 from webgemma.inspect.devices import DEVICES

@@ -7,7 +7,9 @@ from typing import Any
 
 from webgemma.architectures import lower
 from webgemma.architectures.lowered import Lowered
-from webgemma.build import num_parameters, read_checkpoint, read_language, storage_nbytes
+from webgemma.build.language import read_language
+from webgemma.build.opened import read_checkpoint
+from webgemma.build.sizes import num_parameters, storage_nbytes
 from webgemma.checkpoint import Checkpoint
 from webgemma.errors import WebGemmaError
 from webgemma.inspect.facts import Facts, as_json, flatten, shorten
