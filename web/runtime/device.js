@@ -104,8 +104,11 @@ export function requiredLimits(needed, have) {
   return required;
 }
 
+/** What measures kernels, where the adapter has it (timing.js). */
+const CLOCK = "timestamp-query";
+
 /**
- * Open a device with the variant's features and no more limits than needed.
+ * Open a device with the variant's features, a clock, and no more limits than needed.
  * @param {GPUAdapter} adapter
  * @param {Variant} variant
  * @param {Record<string, number>} needed
@@ -113,8 +116,9 @@ export function requiredLimits(needed, have) {
  */
 export async function requestDevice(adapter, variant, needed) {
   const have = /** @type {Record<string, number>} */ (/** @type {unknown} */ (adapter.limits));
+  const features = [...variant.requires, ...(adapter.features.has(CLOCK) ? [CLOCK] : [])];
   const descriptor = {
-    requiredFeatures: /** @type {GPUFeatureName[]} */ (variant.requires),
+    requiredFeatures: /** @type {GPUFeatureName[]} */ (features),
     requiredLimits: requiredLimits(needed, have),
   };
   try {

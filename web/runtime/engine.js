@@ -9,7 +9,7 @@
 /**
  * @import { ChatChunk, ChatCompletion, ChatRequest, Completion, CompletionChunk } from "./types.d.ts"
  * @import { CompletionEvent, CompletionRequest, ImageSource, LoadOptions } from "./types.d.ts"
- * @import { ModelInfo, RequestOptions } from "./types.d.ts"
+ * @import { Diagnostics, DiagnosticsOptions, ModelInfo, RequestOptions } from "./types.d.ts"
  * @import { CheckedRequest } from "./request.js"
  * @import { Choice, Sampling } from "./sampling.js"
  * @import { Generation } from "./session.js"
@@ -206,6 +206,18 @@ export class Engine {
   }
 
   /**
+   * What a report of a problem or of a speed should say, without a word of any conversation:
+   * adapter, variant, memory, storage, and on request the times of prompts, tokens and kernels.
+   * @param {DiagnosticsOptions} [options]
+   * @returns {Promise<Diagnostics>}
+   */
+  async diagnostics({ measure = false, onProgress, signal } = {}) {
+    signal?.throwIfAborted();
+    const { id, result } = this.link.call("diagnostics", { measure }, onProgress);
+    return abortable(this.link, id, result, signal);
+  }
+
+  /**
    * The events of a request, in order; requests run one after the other.
    * @param {CheckedRequest} request
    * @param {AbortSignal} [signal]
@@ -226,12 +238,29 @@ async function connect(url, { onProgress, signal, ...options }) {
   signal?.throwIfAborted();
   const link = new WorkerLink();
   const { id, result } = link.call("load", { url, options }, onProgress);
+  try {
+    return { link, info: await abortable(link, id, result, signal) };
+  } catch (error) {
+    link.close();
+    throw error;
+  }
+}
+
+/**
+ * The result of a call, which a signal ends early, with its reason.
+ * @template T
+ * @param {WorkerLink} link
+ * @param {number} id of the call
+ * @param {Promise<T>} result
+ * @param {AbortSignal} [signal]
+ * @returns {Promise<T>}
+ */
+async function abortable(link, id, result, signal) {
   const abort = () => link.interrupt(id);
   signal?.addEventListener("abort", abort, { once: true });
   try {
-    return { link, info: await result };
+    return await result;
   } catch (error) {
-    link.close();
     signal?.throwIfAborted();
     throw error;
   } finally {

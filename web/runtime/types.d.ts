@@ -75,6 +75,8 @@ export interface FileEntry {
 
 export interface Manifest {
   version: number;
+  /** The program that wrote it, and its version. */
+  tool?: string;
   id: string;
   name: string;
   architecture: string;
@@ -259,6 +261,88 @@ export interface ModelInfo {
   has_chat: boolean;
   /** Whether a message may have a picture in it. */
   has_vision: boolean;
+}
+
+/** What `engine.diagnostics()` measures. */
+export interface MeasureOptions {
+  /** Lengths of prompts; 16 and 128 as far as the context goes. */
+  prompts?: number[];
+  /** Tokens in the caches while decoding; 16 and 256 likewise. */
+  contexts?: number[];
+  /** Measurements of each figure, fewer where they are slow; their median is given. 3. */
+  repeat?: number;
+  /** No further measurement of a figure is begun when so much time has gone; 2 s. */
+  mostMs?: number;
+}
+
+export interface DiagnosticsOptions {
+  /** Whether to measure prompts, tokens and kernels: takes seconds, and forgets the caches. */
+  measure?: boolean | MeasureOptions;
+  onProgress?: (progress: { done: number; total: number }) => void;
+  signal?: AbortSignal;
+}
+
+/** Of a prompt of so many tokens, or of decoding behind so many. */
+export interface Rate {
+  tokens: number;
+  seconds_per_token: number;
+}
+
+/** One kernel in one phase: a decoded token, or a chunk of a prompt. */
+export interface KernelTime {
+  phase: Phase;
+  name: string;
+  template: string;
+  dispatches: number;
+  /** Of all of them. */
+  seconds: number;
+  /** Weights that they read. */
+  weights_nbytes: number;
+}
+
+/** The figures of `webgemma bench`, by the same names. */
+export interface Measured {
+  /** What kernels were timed with: the GPU's clock, or the host's. */
+  clock: "timestamp-query" | "wall";
+  /** Tokens of the chunk that the kernels of phase prefill ran. */
+  chunk: number;
+  /** From the tokens of the shortest prompt to the first answered one, read back. */
+  first_token_seconds: number;
+  prefill: Rate[];
+  decode: Rate[];
+  kernels: KernelTime[];
+}
+
+/** What a report of a problem should say. It has nothing of conversations in it. */
+export interface Diagnostics {
+  /** Versions: what built the site, and the browser's user agent. */
+  tool: string;
+  browser: string;
+  model: {
+    id: string;
+    name: string;
+    architecture: string;
+    num_parameters: number;
+    storage: string[];
+    version: number;
+    program_version: number;
+    num_shards: number;
+  };
+  variant: string;
+  context_window_size: number;
+  /** What the adapter has. */
+  adapter: ModelInfo["adapter"] & { features: string[]; limits: Record<string, number> };
+  /** What was asked of it, and the first thing that it failed at. */
+  device: { features: string[]; limits: Record<string, number>; error: string | null };
+  /** The plan, and what the model's GPU buffers take. */
+  memory: Memory & { in_use_nbytes: number; num_buffers: number };
+  self_test: SelfTestReport | null;
+  storage: ModelInfo["store"] & {
+    used_nbytes: number;
+    quota_nbytes: number | null;
+    is_persistent: boolean;
+  };
+  measured: Measured | null;
 }
 
 export interface Message {

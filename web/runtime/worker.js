@@ -10,8 +10,10 @@
 /** @import { Model } from "./load.js" */
 
 import { complete } from "./completion.js";
+import { diagnose } from "./diagnostics.js";
 import { ConfigError, errorToData } from "./errors.js";
 import { loadModel } from "./load.js";
+import { measure } from "./measure.js";
 import { folderUrl } from "./plan.js";
 import { importFiles } from "./store/import.js";
 import { openStore } from "./store/store.js";
@@ -79,6 +81,15 @@ const methods = {
 
   async resetChat() {
     loaded().session.reset();
+  },
+
+  async diagnostics({ measure: asked }, { event, signal }) {
+    const current = loaded();
+    const progress = (/** @type {number} */ done, /** @type {number} */ total) =>
+      event({ done, total });
+    const options = asked === true ? {} : asked;
+    const measured = asked ? await measure(current.session, options, progress, signal) : null;
+    return { ...(await diagnose(current)), measured };
   },
 
   async unload() {
