@@ -36,18 +36,17 @@ def test_report_and_manifest(fixtures, tmp_path):
         tmp_path / "site",
         progress=lambda stage, done, total: stages.__setitem__(stage, (done, total)),
     )
-    assert report.storage.keys() == {"q4_k", "q6_k"}
-    assert report.program["dispatches_per_layer"]["decode"] == 8
-    assert report.num_shards == 1
+    (model,) = report.models
+    assert model.storage.keys() == {"q4_k", "q6_k"}
+    assert model.program["dispatches_per_layer"]["decode"] == 8
+    assert model.num_shards == 1
     assert all(done == total for done, total in stages.values()), stages
     assert stages.keys() == {"reading", "packing", "hashing"}
-    manifest = json.loads(
-        (tmp_path / "site/models" / report.model_id / "webgemma.json").read_text()
-    )
+    manifest = json.loads((tmp_path / "site/models" / model.id / "webgemma.json").read_text())
     assert manifest["vocab_size"] == 1024
     assert manifest["context"] == {"default": 512, "max": 512}
     assert set(manifest["files"]) >= {"program.json", "tokenizer.json"}
-    assert report.weights_nbytes <= 1.03 * report.source_nbytes
+    assert model.weights_nbytes <= 1.03 * model.source_nbytes
 
 
 def test_every_tensor_arrives(fixtures, tmp_path):

@@ -104,7 +104,7 @@ def test_build_says_what_it_built_on_stdout_and_progress_on_stderr(tmp_path: Pat
 
 def test_build_json_is_one_object(tmp_path: Path) -> None:
     result = webgemma("build", FIXTURE, "-o", tmp_path / "site", "--json", "--quiet")
-    report = json.loads(result.stdout)
+    (report,) = json.loads(result.stdout)["models"]
     assert result.stderr == ""
     assert report["source_nbytes"] == FIXTURE.stat().st_size
     assert 0 < report["weights_nbytes"] <= report["source_nbytes"] * 1.03

@@ -60,13 +60,17 @@ def test_a_folder_that_is_no_site_is_one_error(tmp_path: Path) -> None:
     )
 
 
-def test_a_model_is_found_by_its_id_or_is_the_first(tmp_path: Path) -> None:
+def test_a_model_is_found_by_its_id_or_is_the_only_one(tmp_path: Path) -> None:
     (tmp_path / "models").mkdir()
-    (tmp_path / "models/index.json").write_text(
+    index = tmp_path / "models/index.json"
+    index.write_text('{"version": 1, "models": [{"id": "a", "name": "A"}]}')
+    assert layout.find_model(tmp_path) == tmp_path / "models/a"
+    index.write_text(
         '{"version": 1, "models": [{"id": "a", "name": "A"}, {"id": "b", "name": "B"}]}'
     )
-    assert layout.find_model(tmp_path) == tmp_path / "models/a"
     assert layout.find_model(tmp_path, "b") == tmp_path / "models/b"
+    with pytest.raises(ConfigError, match=r"got a site of 2 models, .*: a, b"):
+        layout.find_model(tmp_path)
     with pytest.raises(ConfigError) as caught:
         layout.find_model(tmp_path, "c")
     assert str(caught.value) == f"{tmp_path}: got model 'c', expected one of: a, b."

@@ -76,8 +76,8 @@ def test_more_is_refused_with_the_reason(long: Path, tmp_path: Path) -> None:
 def test_what_is_not_cut_is_not_explained(fixtures: Path, tmp_path: Path) -> None:
     source = fixtures / "gemma2-Q4_K.gguf"
     report = build_site(source, tmp_path / "site")
-    assert report.warnings == []
-    assert report.context == {"default": 512, "max": 512}
+    assert report.models[0].warnings == []
+    assert report.models[0].context == {"default": 512, "max": 512}
     assert "context            at most 512 tokens\n" in section(describe_source(source), "Will it")
     assert "Longest context" not in [title for title, _ in estimate(source).sections]
     assert why_shorter(512, None) is None

@@ -76,17 +76,17 @@ def test_a_quantized_site_is_one_of_the_decoded_weights(
     kept = {"gemma2-F16": ("f16", "f16"), "gemma2-Q4_K": ("q4_k", "q6_k")}[name]
     asked = (layers, layers if embedding is None else embedding)
     stored = {own if want == "keep" else want for own, want in zip(kept, asked, strict=True)}
-    assert set(report.storage) == stored
+    assert set(report.models[0].storage) == stored
 
 
 def test_quantizing_again_warns(fixtures, tmp_path):
     source = fixtures / "gemma2-Q4_K.gguf"
     report = build_site(source, tmp_path / "a", quantization="q8_0", embedding_quantization="keep")
-    assert report.warnings == [
+    assert report.models[0].warnings == [
         "21 tensors were quantized already (21 of Q4_K): quantizing them again adds to their "
         "error. Build from F16 or BF16 weights, or keep the file's own types."
     ]
-    assert build_site(source, tmp_path / "b").warnings == []
+    assert build_site(source, tmp_path / "b").models[0].warnings == []
     floats = fixtures / "gemma2-F16.gguf"
     assert build_site(floats, tmp_path / "c", quantization="q4_0").warnings == []
 

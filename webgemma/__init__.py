@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from webgemma.version import __version__
 
 if TYPE_CHECKING:
-    from webgemma.build import SiteReport, build_site
+    from webgemma.build import ModelReport, ModelRequest, SiteReport, build_site
     from webgemma.errors import (
         ConfigError,
         FormatError,
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from webgemma.runtime.session import Session, open_session
 
 _HOMES = {
+    "ModelReport": "webgemma.build",
+    "ModelRequest": "webgemma.build",
     "SiteReport": "webgemma.build",
     "build_site": "webgemma.build",
     "MlcReport": "webgemma.mlc",
@@ -52,6 +54,8 @@ __all__ = [
     "Generation",
     "GpuError",
     "MlcReport",
+    "ModelReport",
+    "ModelRequest",
     "ProgramError",
     "Session",
     "SiteReport",

@@ -98,14 +98,18 @@ class VariantReport:
     is_right: bool
 
 
-def try_kernels(site: Path) -> list[VariantReport]:
+def try_kernels(site: Path, model_id: str | None = None) -> list[VariantReport]:
     """Run the self-test of a site's model in every variant that the adapter can run.
+
+    Args:
+        site: The site's folder.
+        model_id: Which of its models; needed where it has several.
 
     Raises:
         UnsupportedError: the site was built without one.
         WebGemmaError: the site is damaged, or there is no adapter.
     """
-    model = open_site_model(site)
+    model = open_site_model(site, model_id)
     features = adapter_features(choose_adapter())
     reports = []
     for variant in model.program().variants:

@@ -114,16 +114,21 @@ def read_index(site: Path) -> list[dict[str, str]]:
 
 
 def find_model(site: Path, model: str | None = None) -> Path:
-    """Return the folder of a site's model: the one with id `model`, or the first.
+    """Return the folder of a site's model: the one with id `model`, or the only one.
 
     Raises:
-        ConfigError: the site has no such model.
+        ConfigError: the site has no such model, or several and none is named.
         FormatError: the folder is no site.
     """
     ids = [entry["id"] for entry in read_index(site)]
     if not ids or (model is not None and model not in ids):
         raise ConfigError(
             f"{site}: got model {model!r}, expected one of: {', '.join(ids) or 'none there'}."
+        )
+    if model is None and len(ids) > 1:
+        raise ConfigError(
+            f"{site}: got a site of {len(ids)} models, expected one of them to be named: "
+            f"{', '.join(ids)}. Choose with --model ID, or give the folder {site}/models/ID."
         )
     return site / "models" / check_model_id(ids[0] if model is None else model)
 

@@ -79,8 +79,8 @@ def test_it_builds_and_runs(tmp_path: Path, fixtures: Path) -> None:
     (tmp_path / "model").mkdir()
     folder = write_folder(tmp_path / "model", fixtures / TABLE)
     report = build_site(folder, tmp_path / "site")
-    assert report.num_parameters == 1_262_522_368
-    assert list(report.storage) == ["q4f32_1"]
+    assert report.models[0].num_parameters == 1_262_522_368
+    assert list(report.models[0].storage) == ["q4f32_1"]
     started = time.perf_counter()
     with open_session(tmp_path / "site") as session:
         times = [time.perf_counter() - started]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
-from webgemma.build.pipeline import SiteReport, build_site
+from webgemma.build.pipeline import build_site
+from webgemma.build.report import ModelReport, SiteReport
+from webgemma.build.request import ModelRequest
 
-__all__ = ["SiteReport", "build_site"]
+__all__ = ["ModelReport", "ModelRequest", "SiteReport", "build_site"]

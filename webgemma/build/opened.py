@@ -14,7 +14,6 @@ from webgemma.architectures.weights import Quantization
 from webgemma.build.request import ModelRequest
 from webgemma.checkpoint import Checkpoint
 from webgemma.program.check import check, summarize
-from webgemma.progress import Progress
 from webgemma.sources import join_mmproj, open_checkpoint
 
 
@@ -40,13 +39,13 @@ class OpenedModel:
         return self.request.model_id or slug(self.name)
 
 
-def open_model(request: ModelRequest, progress: Progress) -> OpenedModel:
+def open_model(request: ModelRequest) -> OpenedModel:
     """Open a model's source and lower it.
 
     Raises:
         WebGemmaError: the source is broken, or webgemma does not run it as asked.
     """
-    checkpoint = read_checkpoint(Path(request.source), progress, request.mmproj)
+    checkpoint = read_checkpoint(Path(request.source), request.mmproj)
     lowered = lower(checkpoint, quantization=_storage_types(request))
     counted = summarize(check(lowered.program, lowered.shaders))
     return OpenedModel(request, checkpoint, lowered, counted)
@@ -58,22 +57,12 @@ def _storage_types(request: ModelRequest) -> Quantization:
     return Quantization(layers, layers if embedding is None else embedding)
 
 
-def read_checkpoint(
-    source: Path, progress: Progress, mmproj: str | Path | None = None
-) -> Checkpoint:
+def read_checkpoint(source: Path, mmproj: str | Path | None = None) -> Checkpoint:
     """Open the source; its tensors are read later, while they are packed."""
-    progress("reading", 0, 1)
     checkpoint = open_checkpoint(source)
     if mmproj is not None:
         checkpoint = join_mmproj(checkpoint, Path(mmproj))
-    progress("reading", 0, head_nbytes(checkpoint))
     return checkpoint
-
-
-def head_nbytes(checkpoint: Checkpoint) -> int:
-    """Bytes of the source files that are no tensors: configuration, vocabulary, descriptions."""
-    nbytes = sum(path.stat().st_size for path in checkpoint.files)
-    return nbytes - sum(tensor.nbytes for tensor in checkpoint.tensors.values())
 
 
 def slug(name: str) -> str:

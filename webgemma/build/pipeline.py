@@ -1,48 +1,26 @@
-"""The pipeline: open, lower, check, write the model's folder, and around it the site."""
+"""The pipeline: open and lower every model, then write their folders, and around them the site."""
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
-from webgemma.architectures.lowered import Lowered
-from webgemma.build.manifest import choose_context, shorter_context
 from webgemma.build.opened import OpenedModel, open_model
+from webgemma.build.report import ModelReport, SiteReport, report_model
 from webgemma.build.request import ModelRequest
-from webgemma.build.sizes import num_parameters, storage_nbytes, weights_nbytes
-from webgemma.build.write_model import write_model
-from webgemma.progress import Progress, no_progress
-from webgemma.site import ModelWriter, SiteWriter
+from webgemma.build.sizes import weights_nbytes
+from webgemma.build.write_model import stage_nbytes, write_model
+from webgemma.errors import ConfigError
+from webgemma.progress import STAGES, Progress, no_progress
+from webgemma.site import SiteWriter
 from webgemma.storage.quantize import KEEP
 
-
-@dataclass(frozen=True, slots=True)
-class SiteReport:
-    """What a build made."""
-
-    path: Path
-    model_id: str
-    name: str
-    num_parameters: int
-    source_nbytes: int
-    weights_nbytes: int
-    num_shards: int
-    num_files: int
-    duration_s: float
-    context: dict[str, int]
-    """Tokens: the page's "default", and "max", the most it takes."""
-    storage: dict[str, int]
-    """Storage type -> bytes."""
-    program: dict[str, Any]
-    """What the checker counted: dispatches per layer, the largest binding, ..."""
-    warnings: list[str]
-    """What the user should know of this build, a sentence or two each."""
+Source = str | Path | ModelRequest
 
 
 def build_site(
-    source: str | Path,
+    source: Source | Sequence[Source],
     out: str | Path,
     *,
     mmproj: str | Path | None = None,
@@ -58,10 +36,11 @@ def build_site(
     force: bool = False,
     progress: Progress = no_progress,
 ) -> SiteReport:
-    """Package a checkpoint as a static site that runs it in the browser.
+    """Package checkpoints as a static site that runs them in the browser.
 
     Args:
-        source: A .gguf file, a Hugging Face folder or an MLC folder.
+        source: A .gguf file, a Hugging Face folder or an MLC folder; or several, which share a
+            page. A `ModelRequest` has options of its own, in place of those below.
         out: The site's folder; it appears complete, or not at all.
         mmproj: The .gguf file of the vision tower that belongs to a .gguf file of a text.
         quantization: "keep" the source's own codes, or make all matrices of one type
@@ -81,12 +60,15 @@ def build_site(
         progress: Told of the stages reading, packing and hashing.
 
     Raises:
-        WebGemmaError: something is wrong with the source, the request or the disk.
+        WebGemmaError: something is wrong with a source, the request or the disk.
     """
     started = time.perf_counter()
-    opened = open_model(
-        ModelRequest(
-            source,
+    sources = [source] if isinstance(source, Source) else source
+    requests = [
+        each
+        if isinstance(each, ModelRequest)
+        else ModelRequest(
+            each,
             mmproj=mmproj,
             quantization=quantization,
             embedding_quantization=embedding_quantization,
@@ -95,55 +77,58 @@ def build_site(
             chat_template=chat_template,
             context_window_size=context_window_size,
             samples=samples,
-        ),
-        progress,
-    )
-    nbytes = weights_nbytes(opened.lowered)
+        )
+        for each in sources
+    ]
+    opened = open_models(requests, progress)
+    nbytes = sum(weights_nbytes(model.lowered) for model in opened)
     with SiteWriter(
         out, force=force, host=host, weights_url=weights_url, expected_nbytes=nbytes
     ) as site:
-        model = write_model(site, opened, progress)
-    duration_s = time.perf_counter() - started
-    return report(opened, model, path=site.path, duration_s=duration_s)
+        reports = write_models(site, opened, progress)
+    return SiteReport(site.path, reports, time.perf_counter() - started)
 
 
-def report(opened: OpenedModel, model: ModelWriter, *, path: Path, duration_s: float) -> SiteReport:
-    """Say what became of a model."""
-    checkpoint, lowered = opened.checkpoint, opened.lowered
-    folder = tuple(model.hashed_folders)  # of the weights
-    shards = [
-        entry["nbytes"]
-        for path, entry in model.files.items()
-        if path.startswith(folder) and path.endswith(".bin")
-    ]
-    return SiteReport(
-        path=path,
-        model_id=model.id,
-        name=model.name,
-        num_parameters=num_parameters(lowered),
-        source_nbytes=sum(path.stat().st_size for path in checkpoint.files),
-        weights_nbytes=sum(shards),
-        num_shards=len(shards),
-        num_files=len(model.files),
-        duration_s=duration_s,
-        context=choose_context(lowered, opened.request.context_window_size),
-        storage=storage_nbytes(lowered),
-        program=dict(opened.counted),
-        warnings=warnings(lowered),
-    )
+def open_models(requests: Sequence[ModelRequest], progress: Progress) -> list[OpenedModel]:
+    """Open and lower every model before anything is written.
+
+    Raises:
+        ConfigError: there is none, or two of them have one id.
+        WebGemmaError: a source is broken, or webgemma does not run it as asked.
+    """
+    if not requests:
+        raise ConfigError("source: got no model, expected at least one.")
+    progress("reading", 0, 1)
+    opened: dict[str, OpenedModel] = {}
+    for request in requests:
+        model = open_model(request)
+        if (other := opened.get(model.id)) is not None:
+            raise ConfigError(
+                f"{request.source}: got model id {model.id!r}, which {other.request.source} has "
+                "in this site too, expected one for each. Give every model its own --model-id."
+            )
+        opened[model.id] = model
+    return list(opened.values())
 
 
-def warnings(lowered: Lowered) -> list[str]:
-    """What the user should know of a build."""
-    found = []
-    if shorter := shorter_context(lowered):
-        found.append(f"The context is {shorter}.")
-    if not lowered.requantized:
-        return found
-    counts = ", ".join(f"{count} of {kind}" for kind, count in lowered.requantized.items())
-    return [
-        *found,
-        f"{sum(lowered.requantized.values())} tensors were quantized already ({counts}): "
-        "quantizing them again adds to their error. Build from F16 or BF16 weights, or keep "
-        "the file's own types.",
-    ]
+def write_models(
+    site: SiteWriter, opened: Sequence[OpenedModel], progress: Progress
+) -> list[ModelReport]:
+    """Write the models' folders one after the other; to `progress`, they are one."""
+    totals = {stage: sum(stage_nbytes(m)[stage] for m in opened) for stage in STAGES}
+    before = dict.fromkeys(STAGES, 0)
+    reports = []
+    for model in opened:
+        written = write_model(site, model, _behind(before, totals, progress))
+        reports.append(report_model(model, written))
+        before = {stage: before[stage] + nbytes for stage, nbytes in stage_nbytes(model).items()}
+    return reports
+
+
+def _behind(before: Mapping[str, int], totals: Mapping[str, int], progress: Progress) -> Progress:
+    """Report the stages of one model as parts of those of all models."""
+
+    def report(stage: str, done: int, total: int) -> None:
+        progress(stage, before[stage] + done, totals[stage])
+
+    return report

@@ -8,7 +8,7 @@ from typing import Any
 from webgemma.architectures.lowered import Lowered
 from webgemma.build.language import read_language
 from webgemma.build.manifest import describe
-from webgemma.build.opened import OpenedModel, head_nbytes
+from webgemma.build.opened import OpenedModel
 from webgemma.build.sizes import num_parameters, weights_nbytes
 from webgemma.checkpoint import Checkpoint
 from webgemma.errors import ConfigError
@@ -28,7 +28,8 @@ def write_model(site: SiteWriter, opened: OpenedModel, progress: Progress) -> Mo
     language = read_language(checkpoint, lowered.program.vocab_size, request.chat_template)
     manifest = describe(opened, language.tokenizer)
     pictures = read_pictures(checkpoint, lowered, request.samples)
-    progress("reading", head_nbytes(checkpoint), head_nbytes(checkpoint))
+    head_nbytes = stage_nbytes(opened)["reading"]
+    progress("reading", head_nbytes, head_nbytes)
     model = site.model(opened.id, name=opened.name)
     manifest["source"]["sha256"] = hash_files(checkpoint, progress)
     manifest["weights"] = write_weights(model, lowered, progress)
@@ -45,6 +46,17 @@ def write_model(site: SiteWriter, opened: OpenedModel, progress: Progress) -> Mo
         model.add_bytes(file, data)
     model.finish({**manifest, "chat": language.chat})
     return model
+
+
+def stage_nbytes(opened: OpenedModel) -> dict[str, int]:
+    """Stage -> bytes that it has to go through: of all that is no tensor, of matrices, of files."""
+    checkpoint = opened.checkpoint
+    source = sum(path.stat().st_size for path in checkpoint.files)
+    return {
+        "reading": source - sum(tensor.nbytes for tensor in checkpoint.tensors.values()),
+        "packing": weights_nbytes(opened.lowered),
+        "hashing": source,
+    }
 
 
 def read_pictures(

@@ -19,26 +19,31 @@ Examples:
   webgemma bench site --prompts 128,512 --contexts 256,4096
   webgemma bench site --variant subgroups --picture kernels.svg --json"""
 
+Prompts = Annotated[
+    str | None,
+    typer.Option("--prompts", metavar="N,N", help="Lengths of prompts; 16,128,512 by default."),
+]
+Contexts = Annotated[
+    str | None,
+    typer.Option(
+        "--contexts", metavar="N,N", help="Tokens to decode behind; 16,256,1024 by default."
+    ),
+]
+Repeat = Annotated[
+    int, typer.Option("--repeat", min=1, metavar="N", help="Measurements of each figure.")
+]
+Picture = Annotated[
+    Path | None, typer.Option("--picture", metavar="FILE", help="Draw the kernels, as SVG.")
+]
+
 
 def bench(
     site: options.Site,
     model: options.Model = None,
-    prompts: Annotated[
-        str | None,
-        typer.Option("--prompts", metavar="N,N", help="Lengths of prompts; 16,128,512 by default."),
-    ] = None,
-    contexts: Annotated[
-        str | None,
-        typer.Option(
-            "--contexts", metavar="N,N", help="Tokens to decode behind; 16,256,1024 by default."
-        ),
-    ] = None,
-    repeat: Annotated[
-        int, typer.Option("--repeat", min=1, metavar="N", help="Measurements of each figure.")
-    ] = 5,
-    picture: Annotated[
-        Path | None, typer.Option("--picture", metavar="FILE", help="Draw the kernels, as SVG.")
-    ] = None,
+    prompts: Prompts = None,
+    contexts: Contexts = None,
+    repeat: Repeat = 5,
+    picture: Picture = None,
     variant: options.Variant = "auto",
     limits: options.Limits = "browser",
     as_json: options.Json = False,

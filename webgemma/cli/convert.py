@@ -24,37 +24,41 @@ Examples:
   webgemma convert gemma-2b-F16.gguf -o gemma-2b-q4f32_1-MLC --quantization q4f32_1
   webgemma convert ./gemma-2b-q4f16_1-MLC -o gemma-2b-q0f16-MLC --quantization q0f16 --force"""
 
+Source = Annotated[
+    Path,
+    typer.Argument(
+        metavar="SOURCE",
+        help="A .gguf file (the first of a split one), a Hugging Face folder or an MLC folder.",
+    ),
+]
+Out = Annotated[
+    Path, typer.Option("--output", "-o", metavar="DIR", help="The folder to be written.")
+]
+Quantization = Annotated[
+    str,
+    typer.Option(
+        "--quantization",
+        metavar="NAME",
+        help="q0f16, q0f32, q3f16_0, q3f16_1, q4f16_0, q4f16_1, q4f16_2 or q4f32_1.",
+    ),
+]
+ChatTemplate = Annotated[
+    str | None,
+    typer.Option(
+        "--chat-template",
+        metavar="FILE",
+        help="A jinja2 chat template, or gemma, or none, in place of the model's own.",
+    ),
+]
+Force = Annotated[bool, typer.Option("--force", help="Replace MLC weights that are there.")]
+
 
 def convert(
-    source: Annotated[
-        Path,
-        typer.Argument(
-            metavar="SOURCE",
-            help="A .gguf file (the first of a split one), a Hugging Face folder or an MLC folder.",
-        ),
-    ],
-    out: Annotated[
-        Path, typer.Option("--output", "-o", metavar="DIR", help="The folder to be written.")
-    ],
-    quantization: Annotated[
-        str,
-        typer.Option(
-            "--quantization",
-            metavar="NAME",
-            help="q0f16, q0f32, q3f16_0, q3f16_1, q4f16_0, q4f16_1, q4f16_2 or q4f32_1.",
-        ),
-    ] = "q4f16_1",
-    chat_template: Annotated[
-        str | None,
-        typer.Option(
-            "--chat-template",
-            metavar="FILE",
-            help="A jinja2 chat template, or gemma, or none, in place of the model's own.",
-        ),
-    ] = None,
-    force: Annotated[
-        bool, typer.Option("--force", help="Replace MLC weights that are there.")
-    ] = False,
+    source: Source,
+    out: Out,
+    quantization: Quantization = "q4f16_1",
+    chat_template: ChatTemplate = None,
+    force: Force = False,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
     debug: options.Debug = False,

@@ -23,6 +23,7 @@ def doctor(
         Path | None,
         typer.Argument(metavar="[SITE]", help="Try the GPU with this site's self-test too."),
     ] = None,
+    model: options.Model = None,
     as_json: options.Json = False,
     debug: options.Debug = False,
 ) -> None:
@@ -36,7 +37,7 @@ def doctor(
     from webgemma.doctor import describe, describe_kernels, examine, try_kernels
 
     report = examine()
-    kernels = [] if site is None else try_kernels(site)
+    kernels = [] if site is None else try_kernels(site, model)
     if as_json:
         tried = {} if site is None else {"kernels": [dataclasses.asdict(k) for k in kernels]}
         print(json.dumps({**dataclasses.asdict(report), **tried}))

@@ -19,49 +19,56 @@ Examples:
   webgemma eval q4_0 q8_0 --text a.txt --reference f16 --csv table.csv --picture table.svg
   webgemma eval q4_0 --text a.txt --reference f16 --record   the page shows it"""
 
+Sites = Annotated[
+    list[Path], typer.Argument(metavar="SITE", help="Folders that `webgemma build` wrote.")
+]
+Text = Annotated[Path, typer.Option("--text", metavar="FILE", help="The text to predict, UTF-8.")]
+Reference = Annotated[
+    Path | None,
+    typer.Option(
+        "--reference",
+        metavar="SOURCE",
+        help="Compare with this model: a site, or anything that `webgemma build` takes.",
+    ),
+]
+Context = Annotated[
+    int | None,
+    typer.Option("--context", min=1, metavar="TOKENS", help="Tokens of a chunk; 512 by default."),
+]
+MostChunks = Annotated[
+    int | None,
+    typer.Option("--chunks", min=1, metavar="N", help="Use the first N chunks only."),
+]
+ControlTokens = Annotated[
+    bool,
+    typer.Option(
+        "--control-tokens",
+        help="Read <start_of_turn> and the like in the text as tokens, not as characters.",
+    ),
+]
+CsvFile = Annotated[
+    Path | None, typer.Option("--csv", metavar="FILE", help="Write the table as CSV too.")
+]
+Picture = Annotated[
+    Path | None,
+    typer.Option("--picture", metavar="FILE", help="Draw quality against size, as SVG."),
+]
+Record = Annotated[
+    bool, typer.Option("--record", help="Put each result into its site; the page shows it.")
+]
+
 
 def evaluate(
-    sites: Annotated[
-        list[Path], typer.Argument(metavar="SITE", help="Folders that `webgemma build` wrote.")
-    ],
-    text: Annotated[
-        Path, typer.Option("--text", metavar="FILE", help="The text to predict, UTF-8.")
-    ],
-    reference: Annotated[
-        Path | None,
-        typer.Option(
-            "--reference",
-            metavar="SOURCE",
-            help="Compare with this model: a site, or anything that `webgemma build` takes.",
-        ),
-    ] = None,
-    context: Annotated[
-        int | None,
-        typer.Option(
-            "--context", min=1, metavar="TOKENS", help="Tokens of a chunk; 512 by default."
-        ),
-    ] = None,
-    chunks: Annotated[
-        int | None,
-        typer.Option("--chunks", min=1, metavar="N", help="Use the first N chunks only."),
-    ] = None,
-    control_tokens: Annotated[
-        bool,
-        typer.Option(
-            "--control-tokens",
-            help="Read <start_of_turn> and the like in the text as tokens, not as characters.",
-        ),
-    ] = False,
-    csv_file: Annotated[
-        Path | None, typer.Option("--csv", metavar="FILE", help="Write the table as CSV too.")
-    ] = None,
-    picture: Annotated[
-        Path | None,
-        typer.Option("--picture", metavar="FILE", help="Draw quality against size, as SVG."),
-    ] = None,
-    record: Annotated[
-        bool, typer.Option("--record", help="Put each result into its site; the page shows it.")
-    ] = False,
+    sites: Sites,
+    text: Text,
+    model: options.Model = None,
+    reference: Reference = None,
+    context: Context = None,
+    chunks: MostChunks = None,
+    control_tokens: ControlTokens = False,
+    csv_file: CsvFile = None,
+    picture: Picture = None,
+    record: Record = False,
     variant: options.Variant = "auto",
     limits: options.Limits = "browser",
     as_json: options.Json = False,
@@ -84,7 +91,14 @@ def evaluate(
     with ExitStack() as stack:
         site = None
         if reference is not None:
-            check_inputs(sites, text, reference, context=context, control_tokens=control_tokens)
+            check_inputs(
+                sites,
+                text,
+                reference,
+                model=model,
+                context=context,
+                control_tokens=control_tokens,
+            )
             with nullcontext(no_progress) if quiet else ConsoleProgress() as progress:
                 site = stack.enter_context(reference_site(reference, progress))
         counter = ConsoleProgress(amount=format_tokens)
@@ -92,6 +106,7 @@ def evaluate(
             evaluation = evaluate(
                 sites,
                 text,
+                model=model,
                 reference=site,
                 context=context,
                 most_chunks=chunks,

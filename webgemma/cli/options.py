@@ -11,7 +11,8 @@ from webgemma.errors import ConfigError
 
 Site = Annotated[Path, typer.Argument(metavar="SITE", help="A folder that `webgemma build` wrote.")]
 Model = Annotated[
-    str | None, typer.Option("--model", metavar="ID", help="Which model of the site; its first.")
+    str | None,
+    typer.Option("--model", metavar="ID", help="Which model, of a site that has several."),
 ]
 Mmproj = Annotated[
     Path | None,

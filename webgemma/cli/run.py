@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,6 +17,7 @@ from webgemma.cli.chat import chat, print_pieces, typed_lines
 
 if TYPE_CHECKING:
     from webgemma.runtime.generation import Generation
+    from webgemma.runtime.session import Session
 
 EXAMPLES = """\b
 Examples:
@@ -24,62 +27,73 @@ Examples:
   webgemma run site "Hello" --json      prompt_tokens, tokens, text, finish_reason, timings
   webgemma run site "detect cat" --image cat.jpg --save boxes.png"""
 
+Prompt = Annotated[
+    str | None,
+    typer.Argument(metavar="PROMPT", help="What to answer; - reads stdin. None: a chat."),
+]
+Image = Annotated[
+    Path | None,
+    typer.Option("--image", metavar="FILE", help="What the prompt is about (PaliGemma)."),
+]
+Save = Annotated[
+    Path | None,
+    typer.Option(
+        "--save", metavar="FILE", help="Write the image there with the boxes of the answer."
+    ),
+]
+ContextWindowSize = Annotated[
+    int | None,
+    typer.Option("--context-window-size", min=1, metavar="TOKENS", help="Tokens the caches hold."),
+]
+MaxTokens = Annotated[
+    int, typer.Option("--max-tokens", min=1, metavar="N", help="Stop after so many.")
+]
+Temperature = Annotated[
+    float | None,
+    typer.Option("--temperature", metavar="T", help="0 takes the likeliest token."),
+]
+TopP = Annotated[
+    float | None,
+    typer.Option("--top-p", metavar="P", help="Draw from the likeliest with this mass."),
+]
+TopK = Annotated[
+    int | None, typer.Option("--top-k", metavar="K", help="Draw from so many; 0: from all.")
+]
+MinP = Annotated[
+    float | None,
+    typer.Option("--min-p", metavar="P", help="Leave out what is rarer than P times the top."),
+]
+RepetitionPenalty = Annotated[
+    float | None,
+    typer.Option("--repetition-penalty", metavar="R", help="Above 1 repeats less."),
+]
+Seed = Annotated[
+    int | None,
+    typer.Option("--seed", min=0, metavar="N", help="Makes drawing repeatable."),
+]
+Stop = Annotated[
+    list[str] | None,
+    typer.Option("--stop", metavar="TEXT", help="Text that ends the answer; repeatable."),
+]
+
 
 def run(
     site: options.Site,
-    prompt: Annotated[
-        str | None,
-        typer.Argument(metavar="PROMPT", help="What to answer; - reads stdin. None: a chat."),
-    ] = None,
-    image: Annotated[
-        Path | None,
-        typer.Option("--image", metavar="FILE", help="What the prompt is about (PaliGemma)."),
-    ] = None,
-    save: Annotated[
-        Path | None,
-        typer.Option(
-            "--save", metavar="FILE", help="Write the image there with the boxes of the answer."
-        ),
-    ] = None,
+    prompt: Prompt = None,
+    image: Image = None,
+    save: Save = None,
     model: options.Model = None,
     variant: options.Variant = "auto",
     limits: options.Limits = "browser",
-    context_window_size: Annotated[
-        int | None,
-        typer.Option(
-            "--context-window-size", min=1, metavar="TOKENS", help="Tokens the caches hold."
-        ),
-    ] = None,
-    max_tokens: Annotated[
-        int, typer.Option("--max-tokens", min=1, metavar="N", help="Stop after so many.")
-    ] = 256,
-    temperature: Annotated[
-        float | None,
-        typer.Option("--temperature", metavar="T", help="0 takes the likeliest token."),
-    ] = None,
-    top_p: Annotated[
-        float | None,
-        typer.Option("--top-p", metavar="P", help="Draw from the likeliest with this mass."),
-    ] = None,
-    top_k: Annotated[
-        int | None, typer.Option("--top-k", metavar="K", help="Draw from so many; 0: from all.")
-    ] = None,
-    min_p: Annotated[
-        float | None,
-        typer.Option("--min-p", metavar="P", help="Leave out what is rarer than P times the top."),
-    ] = None,
-    repetition_penalty: Annotated[
-        float | None,
-        typer.Option("--repetition-penalty", metavar="R", help="Above 1 repeats less."),
-    ] = None,
-    seed: Annotated[
-        int | None,
-        typer.Option("--seed", min=0, metavar="N", help="Makes drawing repeatable."),
-    ] = None,
-    stop: Annotated[
-        list[str] | None,
-        typer.Option("--stop", metavar="TEXT", help="Text that ends the answer; repeatable."),
-    ] = None,
+    context_window_size: ContextWindowSize = None,
+    max_tokens: MaxTokens = 256,
+    temperature: Temperature = None,
+    top_p: TopP = None,
+    top_k: TopK = None,
+    min_p: MinP = None,
+    repetition_penalty: RepetitionPenalty = None,
+    seed: Seed = None,
+    stop: Stop = None,
     as_json: options.Json = False,
     debug: options.Debug = False,
 ) -> None:
@@ -97,26 +111,20 @@ def run(
     with open_session(
         site, model=model, variant=variant, limits=limits, context_window_size=context_window_size
     ) as session:
-
-        def answer(content: str | list[dict[str, str]]) -> Generation:
-            return session.generate(
-                content,
-                image=image,
-                max_tokens=max_tokens,
-                temperature=temperature,
-                top_p=top_p,
-                top_k=top_k,
-                min_p=min_p,
-                repetition_penalty=repetition_penalty,
-                seed=seed,
-                stop=tuple(stop or ()),
-            )
-
+        answer = partial(
+            session.generate,
+            image=image,
+            max_tokens=max_tokens,
+            temperature=temperature,
+            top_p=top_p,
+            top_k=top_k,
+            min_p=min_p,
+            repetition_penalty=repetition_penalty,
+            seed=seed,
+            stop=tuple(stop or ()),
+        )
         if prompt is None:
-            has_template = session.model.manifest.get("chat") is not None
-            if not has_template:
-                print("The model has no chat template: it continues each line.", file=sys.stderr)
-            chat(typed_lines(), answer, remembers=has_template)
+            _chat(session, answer)
             return
         generation = answer(sys.stdin.read() if prompt == "-" else prompt)
         if as_json:
@@ -125,6 +133,14 @@ def run(
             print_pieces(generation)
         if save is not None and image is not None:
             _save(generation.text, image, save)
+
+
+def _chat(session: Session, answer: Callable[..., Generation]) -> None:
+    """Answer what is typed until the user has enough."""
+    has_template = session.model.manifest.get("chat") is not None
+    if not has_template:
+        print("The model has no chat template: it continues each line.", file=sys.stderr)
+    chat(typed_lines(), answer, remembers=has_template)
 
 
 def _save(answer: str, image: Path, path: Path) -> None:

@@ -63,6 +63,7 @@ def evaluate(
     sites: Sequence[str | Path],
     text: str | Path,
     *,
+    model: str | None = None,
     reference: str | Path | None = None,
     context: int | None = None,
     most_chunks: int | None = None,
@@ -76,6 +77,7 @@ def evaluate(
     Args:
         sites: Site folders, or folders of a model in one; one model of each is run.
         text: A UTF-8 file.
+        model: Id of the model of each site; needed where a site has several.
         reference: The site the others are compared with; `reference_site` builds one.
         context: Tokens of a chunk; 512 by default.
         most_chunks: Use the first so many chunks only.
@@ -89,9 +91,10 @@ def evaluate(
         FormatError: a site or the text is damaged.
         GpuError: there is no adapter, or a model computes what is not finite.
     """
-    models, document = [open_site_model(site) for site in sites], read_text(Path(text))
+    models = [open_site_model(site, model) for site in sites]
+    document = read_text(Path(text))
     base = None if reference is None else open_site_model(reference)
-    readers = [site_reader(model) for model in [*models, *([base] if base else [])]]
+    readers = [site_reader(each) for each in [*models, *([base] if base else [])]]
     chunks = cut_text(
         readers, document, context=context, most=most_chunks, control_tokens=control_tokens
     )
@@ -105,9 +108,9 @@ def evaluate(
             first = run_model(base, label, chunks, settings, keep=logits)
         results = tuple(
             replace(first, label=name)
-            if first and first.model.folder.resolve() == model.folder.resolve()
-            else run_model(model, name, chunks, settings, reference=logits)
-            for name, model in zip(names, models, strict=True)
+            if first and first.model.folder.resolve() == each.folder.resolve()
+            else run_model(each, name, chunks, settings, reference=logits)
+            for name, each in zip(names, models, strict=True)
         )
     return Evaluation(document, chunks, results, first)
 

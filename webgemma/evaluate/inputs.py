@@ -67,6 +67,7 @@ def check_inputs(
     text: str | Path,
     reference: Path,
     *,
+    model: str | None = None,
     context: int | None = None,
     control_tokens: bool = False,
 ) -> None:
@@ -76,13 +77,14 @@ def check_inputs(
         sites: As `evaluate` takes them.
         text: As `evaluate` takes it.
         reference: A site, or what one is to be built of.
+        model: As `evaluate` takes it.
         context: As `evaluate` takes it.
         control_tokens: As `evaluate` takes it.
 
     Raises:
         WebGemmaError: what `evaluate` or `build_site` would raise.
     """
-    readers = [site_reader(open_site_model(site)) for site in sites]
+    readers = [site_reader(open_site_model(site, model)) for site in sites]
     document = read_text(Path(text))
     # The sites come first: a wrong text is said without a look at the reference.
     cut_text(readers, document, context=context, control_tokens=control_tokens)

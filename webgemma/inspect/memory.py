@@ -25,7 +25,7 @@ from webgemma.program.check import check
 from webgemma.program.context import why_shorter
 from webgemma.program.memory import Memory, measure_memory, plain_variants
 from webgemma.program.spec import Program
-from webgemma.progress import format_bytes, no_progress
+from webgemma.progress import format_bytes
 from webgemma.storage.quantize import KEEP, QUANTIZERS
 from webgemma.table import format_table
 
@@ -162,7 +162,7 @@ def _choices(
     """
     if is_site(path):
         return [_as_built(model_folder(path, model))], {}
-    checkpoint = read_checkpoint(path, no_progress, mmproj)
+    checkpoint = read_checkpoint(path, mmproj)
     choices: list[Choice] = []
     refused: dict[str, str] = {}
     first: WebGemmaError | None = None

@@ -12,10 +12,13 @@ from webgemma.inspect.model import licence_row, model_rows
 from webgemma.inspect.program import read_program, run_rows
 from webgemma.inspect.tensors import TensorRow, tensor_data, tensor_sections
 from webgemma.layout import (
+    INDEX,
     MANIFEST,
     TENSOR_CACHE,
     find_file,
+    find_model,
     model_folder,
+    read_index,
     read_json,
     read_manifest,
 )
@@ -28,9 +31,13 @@ from webgemma.table import format_table
 def describe_site(path: Path, model: str | None = None) -> Facts:
     """Describe a site's model: the manifest, the tensors, and whether its program passes the check.
 
+    Of a site with several models, of which none is named, all are listed instead.
+
     Raises:
         FormatError: the manifest or the tensor cache is broken.
     """
+    if model is None and (path / INDEX).is_file() and len(read_index(path)) > 1:
+        return _describe_models(path)
     folder = model_folder(path, model)
     manifest = read_manifest(folder)
     try:
@@ -47,6 +54,34 @@ def describe_site(path: Path, model: str | None = None) -> Facts:
             f"{folder / MANIFEST}: got no usable {error}. Build the site again."
         ) from error
     return Facts(sections, {**manifest, "run": report, **tensor_data(tensors)})
+
+
+def _describe_models(site: Path) -> Facts:
+    """List the models of a site."""
+    manifests = [read_manifest(find_model(site, entry["id"])) for entry in read_index(site)]
+    data = [
+        {
+            **{key: manifest[key] for key in ("id", "name", "architecture", "num_parameters")},
+            "weights_nbytes": manifest["weights"]["nbytes"],
+        }
+        for manifest in manifests
+    ]
+    table = format_table(
+        [
+            (
+                each["id"],
+                each["name"],
+                each["architecture"],
+                f"{each['num_parameters']:,}",
+                format_bytes(each["weights_nbytes"]),
+            )
+            for each in data
+        ],
+        header=("id", "name", "architecture", "parameters", "weights"),
+        right=(3, 4),
+    )
+    hint = f"webgemma inspect {site} --model {data[0]['id']}"
+    return Facts((("Models", table), ("One of them", hint)), {"models": data})
 
 
 def _runs(folder: Path, own_context: object) -> tuple[list[tuple[str, str]], dict[str, Any]]:

@@ -17,7 +17,7 @@ from webgemma.inspect.model import licence_row, model_rows, read_config
 from webgemma.inspect.program import run_rows
 from webgemma.inspect.tensors import TensorRow, tensor_data, tensor_sections
 from webgemma.program.check import check, summarize
-from webgemma.progress import format_bytes, no_progress
+from webgemma.progress import format_bytes
 from webgemma.table import format_table
 
 Rows = list[tuple[str, str]]
@@ -33,7 +33,7 @@ def describe_source(path: Path, mmproj: Path | None = None) -> Facts:
     Raises:
         WebGemmaError: it cannot be read.
     """
-    checkpoint = read_checkpoint(path, no_progress, mmproj)
+    checkpoint = read_checkpoint(path, mmproj)
     metadata = dict(flatten(checkpoint.metadata))
     tensors = [TensorRow(t.name, t.type, t.shape, t.nbytes) for t in checkpoint.tensors.values()]
     config, runs, run = _try(checkpoint)

@@ -340,7 +340,7 @@ def open_session(
 
     Args:
         site: A site folder, or the folder of one of its models.
-        model: The model's id; the first by default.
+        model: The model's id; needed where the site has several.
         variant: "auto", or a name of the program's variants: f32, f16, subgroups, f16+subgroups,
             software.
         limits: "browser" for WebGPU's default limits, "adapter" for the adapter's own.
