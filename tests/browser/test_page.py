@@ -218,7 +218,7 @@ def test_it_follows_the_colour_scheme(page: Page, scheme: Any, is_dark: bool) ->
 def test_keyboard_alone_is_enough(page: Page) -> None:
     page.focus("#input")
     order = []
-    for _ in range(8):
+    for _ in range(16):
         page.keyboard.press("Shift+Tab")
         order.append(page.evaluate("document.activeElement.id || document.activeElement.className"))
     assert "prompt" in order

@@ -27,7 +27,8 @@ export class Composer {
     this.input.addEventListener("input", () => this.update());
     this.input.addEventListener("keydown", (event) => this.onKey(event));
     document.addEventListener("keydown", (event) => {
-      if (event.key === "Escape" && !event.defaultPrevented) actions.stop();
+      if (event.key !== "Escape" || event.defaultPrevented) return;
+      if (!document.querySelector(":popover-open")) actions.stop(); // otherwise it closes what is open
     });
   }
 

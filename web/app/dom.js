@@ -1,5 +1,8 @@
 /** Builds DOM nodes. Text is only ever text: there is no way from here to HTML. */
 
+const SVG = "http://www.w3.org/2000/svg";
+const ICON = { viewBox: "0 0 20 20", class: "drawing", "aria-hidden": "true" };
+
 /**
  * Make an element; children that are texts become text nodes.
  * @template {keyof HTMLElementTagNameMap} Tag
@@ -29,4 +32,18 @@ export function byId(id, type) {
   const node = document.getElementById(id);
   if (node instanceof type) return node;
   throw new TypeError(`index.html has no ${type.name} #${id}`);
+}
+
+/**
+ * A small line drawing; what it means stands in its button's label.
+ * @param {string} path of 20 by 20
+ * @returns {SVGElement}
+ */
+export function icon(path) {
+  const svg = document.createElementNS(SVG, "svg");
+  for (const [name, value] of Object.entries(ICON)) svg.setAttribute(name, value);
+  const line = document.createElementNS(SVG, "path");
+  line.setAttribute("d", path);
+  svg.append(line);
+  return svg;
 }

@@ -57,3 +57,13 @@ export function formatDownload({ loaded_nbytes, total_nbytes, rate }) {
 export function formatRate(rate) {
   return `${rate < 10 ? rate.toFixed(1) : Math.round(rate)} tokens/s`;
 }
+
+/**
+ * How much of something is used: "312 of 1,024 tokens".
+ * @param {number} tokens
+ * @param {number} room
+ * @returns {string}
+ */
+export function formatUse(tokens, room) {
+  return `${tokens.toLocaleString("en")} of ${room.toLocaleString("en")} tokens`;
+}

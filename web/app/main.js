@@ -3,6 +3,7 @@
 /** The chat page: finds the site's models, loads one, and lets people talk to it. */
 
 /** @import { Manifest } from "../webgemma/types.d.ts" */
+/** @import { Conversation } from "./conversations.js" */
 /** @import { Lexer } from "./markdown.js" */
 
 import {
@@ -15,13 +16,17 @@ import {
 } from "../webgemma/index.js";
 import { Asks } from "./asks.js";
 import { Chat } from "./chat.js";
+import { ChatList } from "./chat-list.js";
+import { Chats } from "./chats.js";
 import { Composer } from "./composer.js";
+import { watchDiagnostics } from "./diagnostics.js";
 import { byId, element } from "./dom.js";
-import { formatBytes } from "./format.js";
+import { formatBytes, formatUse } from "./format.js";
 import { gallery } from "./gallery.js";
 import { bringUpToDate, keepPage, leavePage } from "./offline.js";
 import { errorPanel, note } from "./panel.js";
 import { PictureInput } from "./picture-input.js";
+import { readPlace, writePlace } from "./place.js";
 import { readQuery } from "./query.js";
 import { Settings } from "./settings.js";
 import { watchStored } from "./stored.js";
@@ -35,14 +40,20 @@ const MARKED = new URL("../vendor/marked.js", import.meta.url).href;
 
 const query = readQuery(location.search);
 const loadOptions = { variant: query.variant, contextWindowSize: query.context };
-const settings = new Settings(query);
+const place = new URL("./", location.href).pathname; // other sites may share the origin
+const settings = new Settings(query, `webgemma settings ${place}`);
 const welcome = new Welcome(byId("welcome", HTMLElement));
 const panel = byId("panel", HTMLDivElement);
 const select = byId("model-select", HTMLSelectElement);
 const newChat = byId("new-chat", HTMLButtonElement);
 const settingsButton = byId("settings-button", HTMLButtonElement);
+const chatsNav = byId("chats", HTMLElement);
+const chatsButton = byId("chats-button", HTMLButtonElement);
+const contextUsed = byId("context-used", HTMLElement);
 /** @type {Chat | null} */
 let chat = null;
+/** @type {Manifest | null} of the model that is shown */
+let shown = null;
 /** @type {AbortController | null} ends the load that is under way */
 let loading = null;
 
@@ -60,7 +71,28 @@ const asks = new Asks({
   ask: (prompt) => composer.ask(prompt),
   begin: (prompt) => composer.begin(prompt),
 });
-newChat.addEventListener("click", () => chat?.reset().then(() => composer.input.focus()));
+const chats = await Chats.open(`webgemma chats ${place}`);
+const chatList = new ChatList({
+  open: (conversation) => openConversation(conversation),
+  rename: (conversation, title) => chats.rename(conversation, title),
+  remove: (conversation) => {
+    chats.remove(conversation);
+    if (chat?.conversation === conversation) chat.begin();
+  },
+  restore: (conversation) => chats.restore(conversation),
+  exported: () => chats.export(),
+  read: (name, text) => chats.import(name, text),
+});
+chats.onChange = showChats;
+settings.onSystem = (text) => {
+  if (!chat) return;
+  chat.conversation.system = text;
+  if (chat.messages.length) chat.keep(chat.conversation);
+};
+newChat.addEventListener("click", () => {
+  chat?.begin();
+  composer.input.focus();
+});
 select.addEventListener("change", () => open(select.value));
 
 /** Read the list of models and open the first, or the one the address names. */
@@ -114,7 +146,9 @@ async function open(id) {
   panel.replaceChildren();
   try {
     const manifest = await fetchManifest(modelUrl(id));
+    shown = manifest;
     describe(manifest);
+    chatsNav.hidden = chatsButton.hidden = manifest.image !== undefined;
     checkChats(manifest);
     welcome.expect(manifest, estimateMemory(modelUrl(id), loadOptions));
     welcome.show(true);
@@ -203,16 +237,15 @@ async function load(manifest) {
  */
 function begin(engine, manifest, lexer) {
   const sees = engine.info.has_vision;
-  const current = new Chat(engine, settings, lexer, sees ? pictures : null);
-  current.onChange = () => {
-    composer.update();
-    newChat.hidden = current.messages.length === 0;
-    welcome.show(current.messages.length === 0);
-    tidyPictures();
-  };
-  chat = current;
-  settings.fill(engine.info);
+  settings.fill(engine.info, manifest);
   settingsButton.hidden = false;
+  const keep = (/** @type {Conversation} */ one) => {
+    if (!sees) chats.save(one); // those about pictures end with the page
+  };
+  const current = new Chat({ engine, settings, lexer, pictures: sees ? pictures : null, keep });
+  current.onChange = () => showChat(current);
+  chat = current;
+  chatsNav.inert = false;
   welcome.invite(
     manifest,
     sees
@@ -231,6 +264,39 @@ function begin(engine, manifest, lexer) {
     );
   }
   composer.open(sees ? "Ask about the picture" : `Message ${manifest.name}`);
+  const last = sees ? undefined : chats.list.find(({ id }) => id === readPlace());
+  if (last) current.open(last);
+  else current.onChange();
+}
+
+/**
+ * Everything beside the messages that depends on them.
+ * @param {Chat} current
+ */
+function showChat(current) {
+  const isEmpty = current.messages.length === 0;
+  composer.update();
+  newChat.hidden = isEmpty;
+  welcome.show(isEmpty);
+  tidyPictures();
+  const { conversation, engine } = current;
+  const isKnown = conversation.used_tokens > 0 && conversation.model === engine.info.id;
+  contextUsed.hidden = !isKnown || engine.info.has_vision;
+  const room = engine.info.context_window_size;
+  contextUsed.textContent = `Context: ${formatUse(conversation.used_tokens, room)}`;
+  writePlace(isEmpty ? "" : conversation.id);
+  showChats();
+}
+
+/** Show the list of conversations as it is now. */
+function showChats() {
+  chatList.show(chats.list, chat?.conversation ?? null, chats.trouble);
+}
+
+/** @param {Conversation} conversation */
+function openConversation(conversation) {
+  if (conversation !== chat?.conversation) chat?.open(conversation);
+  composer.input.focus();
 }
 
 /** Let go the pictures that no message shows. */
@@ -257,6 +323,9 @@ async function unload() {
   pictures.open(false);
   newChat.hidden = true;
   settingsButton.hidden = true;
+  contextUsed.hidden = true;
+  chatsNav.inert = true;
+  if (old) writePlace(""); // another model begins a new chat
   await old?.close();
 }
 
@@ -270,6 +339,8 @@ function showError(error, again) {
   panel.replaceChildren(errorPanel(error, { label: "Try again", run: again }));
 }
 
-watchStored();
+watchDiagnostics(() => chat?.engine ?? null);
+watchStored(() => shown);
+showChats();
 await start();
 await keepPage();

@@ -4,6 +4,7 @@
  * they are, images as their text, and links only with a scheme that is safe to follow.
  */
 
+import { say } from "./announce.js";
 import { element } from "./dom.js";
 
 /**
@@ -225,27 +226,36 @@ function link(token, depth) {
 /** @param {Token} token */
 function codeBlock(token) {
   const text = token.text ?? "";
-  const copy = element("button", { type: "button", className: "copy" }, "Copy");
-  copy.addEventListener("click", () => copyText(text, copy));
   const name = (token.lang ?? "").split(/\s/)[0].slice(0, 24);
-  const head = element("div", { className: "code-head" }, element("span", {}, name), copy);
+  const copy = copyButton(() => text, "Copy the code");
+  const head = element(
+    "div",
+    { className: "code-head" },
+    element("span", {}, name || "code"),
+    copy,
+  );
   const body = element("pre", { tabIndex: 0 }, element("code", {}, text));
-  return element("div", { className: "code" }, head, body);
+  return element("div", { className: "code", dir: "ltr" }, head, body);
 }
 
 /**
- * Copy a text, and say so on the button.
- * @param {string} text
- * @param {HTMLButtonElement} button
+ * A button that copies a text, and says so.
+ * @param {() => string} text
+ * @param {string} label what it copies, for those who do not see where it stands
+ * @returns {HTMLButtonElement}
  */
-export async function copyText(text, button) {
-  const label = button.textContent ?? "";
-  const copied = await navigator.clipboard.writeText(text).then(
-    () => true,
-    () => false, // the browser or its user said no
-  );
-  button.textContent = copied ? "Copied" : "Not copied";
-  setTimeout(() => (button.textContent = label), 1500);
+export function copyButton(text, label) {
+  const button = element("button", { type: "button", className: "act", title: label }, "Copy");
+  button.addEventListener("click", async () => {
+    const copied = await navigator.clipboard.writeText(text()).then(
+      () => true,
+      () => false, // the browser or its user said no
+    );
+    button.textContent = copied ? "Copied" : "Not copied";
+    say(button.textContent);
+    setTimeout(() => (button.textContent = "Copy"), 1500);
+  });
+  return button;
 }
 
 /**

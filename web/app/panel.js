@@ -32,12 +32,28 @@ export function errorPanel(error, action) {
   const panel = element("section", { className: "panel", role: "alert" });
   panel.append(element("h2", {}, title), element("p", {}, action?.text ?? sentence(message)));
   if (message.includes("navigator.gpu")) panel.append(element("p", {}, BROWSERS));
-  if (action) {
-    const button = element("button", { type: "button", className: "primary" }, action.label);
-    button.addEventListener("click", action.run);
-    panel.append(button);
-  }
+  if (action) panel.append(actionButton(action));
   return panel;
+}
+
+/**
+ * Something to do that no error asks for.
+ * @param {string} text
+ * @param {Action} action
+ * @returns {HTMLElement}
+ */
+export function offerPanel(text, action) {
+  return element("div", { className: "offer" }, note(text), actionButton(action));
+}
+
+/**
+ * @param {Action} action
+ * @returns {HTMLElement}
+ */
+function actionButton({ label, run }) {
+  const button = element("button", { type: "button", className: "primary" }, label);
+  button.addEventListener("click", run);
+  return button;
 }
 
 /**

@@ -2,9 +2,10 @@
 
 /** @import { FinishReason, Usage } from "../webgemma/types.d.ts" */
 
+import { Announcer } from "./announce.js";
 import { element } from "./dom.js";
 import { formatRate } from "./format.js";
-import { copyText } from "./markdown.js";
+import { copyButton } from "./markdown.js";
 
 /** @type {Record<FinishReason, string>} */
 const ENDINGS = { stop: "", length: "cut off at the longest reply", tool_calls: "" };
@@ -19,13 +20,15 @@ const ENDINGS = { stop: "", length: "cut off at the longest reply", tool_calls: 
 export class ReplyView {
   /**
    * @param {(body: HTMLElement) => View} createView
-   * @param {() => void} drawn
+   * @param {{drawn: () => void, again: () => void}} actions called after drawing, and for another try
    */
-  constructor(createView, drawn) {
+  constructor(createView, { drawn, again }) {
     this.text = "";
     this.drawn = drawn;
+    this.again = again;
     this.isWaiting = false;
-    this.body = element("div", { className: "markdown" });
+    this.announcer = new Announcer();
+    this.body = element("div", { className: "markdown", dir: "auto" });
     this.root = element("div", { className: "message assistant", "aria-busy": "true" }, this.body);
     this.view = createView(this.body);
   }
@@ -33,6 +36,7 @@ export class ReplyView {
   /** @param {string} text */
   add(text) {
     this.text += text;
+    this.announcer.push(text);
     if (this.isWaiting) return;
     this.isWaiting = true;
     requestAnimationFrame(() => {
@@ -53,15 +57,33 @@ export class ReplyView {
    * @param {Usage} usage
    */
   end(reason, usage) {
-    this.root.setAttribute("aria-busy", "false");
     const rate = usage.extra.decode_tokens_per_s;
-    const facts = [`${usage.completion_tokens} tokens`];
+    const count = usage.completion_tokens;
+    const facts = [`${count} ${count === 1 ? "token" : "tokens"}`];
     if (rate > 0) facts.push(formatRate(rate));
     const ending = usage.extra.interrupted ? "stopped" : ENDINGS[reason];
     if (ending) facts.push(ending);
-    const copy = element("button", { type: "button", className: "copy" }, "Copy");
-    copy.addEventListener("click", () => copyText(this.text, copy));
-    this.root.append(element("p", { className: "facts" }, facts.join(" · "), copy));
+    this.announcer.finish();
+    this.finish(element("span", { className: "facts" }, facts.join(" · ")));
+  }
+
+  /**
+   * Show a reply that was written earlier.
+   * @param {string} text
+   */
+  restore(text) {
+    this.text = text;
+    this.finish();
+  }
+
+  /** @param {HTMLElement[]} facts what is known of how it was written */
+  finish(...facts) {
+    this.root.setAttribute("aria-busy", "false");
+    const again = element("button", { type: "button", className: "act again" }, "Try again");
+    again.title = "Write another reply in place of this one";
+    again.addEventListener("click", this.again);
+    const copy = copyButton(() => this.text, "Copy the reply");
+    this.root.append(element("div", { className: "below" }, ...facts, copy, again));
     this.draw(true);
   }
 }

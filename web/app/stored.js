@@ -1,21 +1,28 @@
 /** What is kept on this device, at the end of the settings: each model, its size, and its deletion. */
 
-/** @import { StoredModel } from "../webgemma/types.d.ts" */
+/** @import { Manifest, StoredModel } from "../webgemma/types.d.ts" */
 
 import { deleteStoredModel, storageReport } from "../webgemma/index.js";
 import { byId, element } from "./dom.js";
 import { formatBytes } from "./format.js";
+import { weightsImport } from "./weights-import.js";
 
-/** Fills its part of the settings whenever they are opened. */
-export function watchStored() {
+/**
+ * Fill its part of the settings whenever they are opened.
+ * @param {() => Manifest | null} current the model that is on the page
+ */
+export function watchStored(current) {
   const root = byId("stored", HTMLDivElement);
   byId("settings", HTMLDivElement).addEventListener("toggle", (event) => {
-    if (/** @type {ToggleEvent} */ (event).newState === "open") show(root);
+    if (/** @type {ToggleEvent} */ (event).newState === "open") show(root, current());
   });
 }
 
-/** @param {HTMLElement} root */
-async function show(root) {
+/**
+ * @param {HTMLElement} root
+ * @param {Manifest | null} manifest of the model whose files may be imported
+ */
+async function show(root, manifest) {
   const { kind, models, free_nbytes } = await storageReport();
   if (kind === "memory") {
     const text = "This browser keeps nothing here: models are downloaded at every visit.";
@@ -25,8 +32,9 @@ async function show(root) {
   const room = Number.isFinite(free_nbytes) ? `${formatBytes(free_nbytes)} free` : "";
   root.replaceChildren(
     element("h3", {}, "Kept on this device"),
-    element("ul", {}, ...models.map((model) => row(model, () => show(root)))),
+    element("ul", {}, ...models.map((model) => row(model, () => show(root, manifest)))),
     element("p", {}, models.length ? room : ["Nothing yet", room].filter(Boolean).join(" · ")),
+    ...(manifest ? [weightsImport(manifest)] : []),
   );
 }
 

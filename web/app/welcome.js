@@ -5,6 +5,7 @@
 import { about } from "./about.js";
 import { element } from "./dom.js";
 import { formatBytes, formatCount, formatDownload } from "./format.js";
+import { weightsImport } from "./weights-import.js";
 
 const GENERIC_PROMPTS = [
   "What can you help me with?",
@@ -60,6 +61,7 @@ export class Welcome {
       this.needs,
       button,
       element("p", { className: "status" }, "Downloaded once; your browser keeps it."),
+      weightsImport(manifest, load),
       about(manifest),
     );
   }
@@ -133,7 +135,7 @@ export class Welcome {
 export function suggestions(manifest, ask) {
   const prompts = manifest.generation.prompts ?? GENERIC_PROMPTS;
   const buttons = prompts.slice(0, MAX_PROMPTS).map((prompt) => {
-    const button = element("button", { type: "button", className: "prompt" }, prompt);
+    const button = element("button", { type: "button", className: "prompt", dir: "auto" }, prompt);
     button.addEventListener("click", () => ask(prompt));
     return element("li", {}, button);
   });

@@ -1,0 +1,55 @@
+"""Opens the shipped page with a worker that answers in the engine's place.
+
+The page, its policy and the engine's own end of the wire are those of the site; only the file
+`webgemma/worker.js` is another. So a test decides what the model says, piece by piece.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page, Route
+
+WORKER = (Path(__file__).parent / "stand_in.js").read_text(encoding="utf-8")
+ASKED = """
+window.asked = [];
+new BroadcastChannel("asked").onmessage = ({ data }) => window.asked.push(data);
+"""
+
+
+def stand_in(
+    page: Page, replies: Mapping[str, Sequence[str]], *, pause_ms: int = 4, **manifest: Any
+) -> None:
+    """Let a page that is opened next talk to the stand-in.
+
+    Args:
+        page: Not opened yet.
+        replies: Question -> pieces of its reply.
+        pause_ms: Between two pieces.
+        manifest: What the model's webgemma.json says otherwise.
+    """
+    body = WORKER.replace("REPLIES = {}", f"REPLIES = {json.dumps(replies)}")
+    body = body.replace("MS_BETWEEN = 4", f"MS_BETWEEN = {pause_ms}")
+    headers = {"content-type": "text/javascript"}
+    page.route("**/webgemma/worker.js", lambda route: route.fulfill(body=body, headers=headers))
+    page.add_init_script(ASKED)
+
+    def change(route: Route) -> None:
+        response = route.fetch()
+        route.fulfill(response=response, body=json.dumps({**response.json(), **manifest}))
+
+    if manifest:
+        page.route("**/webgemma.json", change)
+
+
+def ask(page: Page, text: str) -> str:
+    """Ask something and wait for the whole reply."""
+    count = page.locator(".assistant").count()
+    page.fill("#input", text)
+    page.press("#input", "Enter")
+    page.locator(".assistant").nth(count).locator(".facts").wait_for()
+    return page.locator(".assistant .markdown").last.inner_text()
