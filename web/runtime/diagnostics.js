@@ -1,22 +1,48 @@
 /** Everything that a report of a problem or of a speed should say, and nothing of conversations. */
 
 /** @import { Model } from "./load.js" */
-/** @import { Diagnostics } from "./types.d.ts" */
+/** @import { DeviceReport, Diagnostics, ModelInfo } from "./types.d.ts" */
 
-import { requestAdapter } from "./device.js";
+import { describeAdapter, requestAdapter } from "./device.js";
+import { GpuError } from "./errors.js";
+import { openStore } from "./store/store.js";
 
 /**
- * What the model runs on and how much it takes.
+ * What is known of the device, whether or not a model runs on it.
+ * @param {ModelInfo["store"]} [store] where a loaded model's files are
+ * @returns {Promise<DeviceReport>}
+ */
+export async function reportDevice(store) {
+  const adapter = await requestAdapter().catch((error) => {
+    if (error instanceof GpuError) return error;
+    throw error;
+  });
+  const { usage = 0, quota = null } = (await navigator.storage?.estimate?.()) ?? {};
+  const isMissing = adapter instanceof GpuError;
+  return {
+    browser: navigator.userAgent,
+    adapter: isMissing ? null : { ...describeAdapter(adapter), ...abilities(adapter) },
+    problem: isMissing ? adapter.message : null,
+    storage: {
+      ...(store ?? { kind: (await openStore()).kind, refusal: null }),
+      used_nbytes: usage,
+      quota_nbytes: quota,
+      is_persistent: (await navigator.storage?.persisted?.()) ?? false,
+    },
+  };
+}
+
+/**
+ * What a model runs on and how much it takes.
  * @param {Model} model
  * @returns {Promise<Omit<Diagnostics, "measured">>}
  */
 export async function diagnose({ manifest, runner, info }) {
-  const adapter = await requestAdapter();
-  const { usage = 0, quota = null } = (await navigator.storage?.estimate?.()) ?? {};
   const buffers = [...runner.buffers.values()];
+  const { error } = runner;
   return {
+    ...(await reportDevice(info.store)),
     tool: manifest.tool ?? "",
-    browser: navigator.userAgent,
     model: {
       id: manifest.id,
       name: manifest.name,
@@ -29,42 +55,27 @@ export async function diagnose({ manifest, runner, info }) {
     },
     variant: info.variant,
     context_window_size: info.context_window_size,
-    adapter: {
-      ...info.adapter,
-      features: [...adapter.features].sort(),
-      limits: limitsOf(adapter.limits),
-    },
-    device: {
-      features: [...runner.device.features].sort(),
-      limits: limitsOf(runner.device.limits),
-      error: runner.error && `${runner.error.name}: ${runner.error.message}`,
-    },
+    device: { ...abilities(runner.device), error: error && `${error.name}: ${error.message}` },
     memory: {
       ...info.memory,
       in_use_nbytes: buffers.reduce((sum, { size }) => sum + size, 0),
       num_buffers: buffers.length,
     },
     self_test: info.self_test,
-    storage: {
-      ...info.store,
-      used_nbytes: usage,
-      quota_nbytes: quota,
-      is_persistent: (await navigator.storage?.persisted?.()) ?? false,
-    },
   };
 }
 
 /**
- * Limits as plain data; their names are getters of a prototype.
- * @param {GPUSupportedLimits} limits
- * @returns {Record<string, number>}
+ * Features and limits as plain data; the limits' names are getters of a prototype.
+ * @param {GPUAdapter | GPUDevice} owner
+ * @returns {{features: string[], limits: Record<string, number>}}
  */
-function limitsOf(limits) {
+function abilities({ features, limits }) {
   /** @type {Record<string, number>} */
   const all = {};
   for (const name in limits) {
     const value = /** @type {any} */ (limits)[name];
     if (typeof value === "number") all[name] = value;
   }
-  return all;
+  return { features: [...features].sort(), limits: all };
 }

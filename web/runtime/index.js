@@ -2,6 +2,7 @@
 
 /** The public names of the runtime. */
 
+export { reportDevice } from "./diagnostics.js";
 export { Engine } from "./engine.js";
 export {
   ConfigError,

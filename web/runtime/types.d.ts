@@ -313,11 +313,24 @@ export interface Measured {
   kernels: KernelTime[];
 }
 
-/** What a report of a problem should say. It has nothing of conversations in it. */
-export interface Diagnostics {
-  /** Versions: what built the site, and the browser's user agent. */
-  tool: string;
+/** What is known of the device, whether or not a model runs on it. */
+export interface DeviceReport {
+  /** The browser's user agent. */
   browser: string;
+  /** What the adapter has; null where there is none, and `problem` says why. */
+  adapter: (ModelInfo["adapter"] & { features: string[]; limits: Record<string, number> }) | null;
+  problem: string | null;
+  storage: ModelInfo["store"] & {
+    used_nbytes: number;
+    quota_nbytes: number | null;
+    is_persistent: boolean;
+  };
+}
+
+/** What a report of a problem should say. It has nothing of conversations in it. */
+export interface Diagnostics extends DeviceReport {
+  /** What built the site. */
+  tool: string;
   model: {
     id: string;
     name: string;
@@ -330,18 +343,11 @@ export interface Diagnostics {
   };
   variant: string;
   context_window_size: number;
-  /** What the adapter has. */
-  adapter: ModelInfo["adapter"] & { features: string[]; limits: Record<string, number> };
-  /** What was asked of it, and the first thing that it failed at. */
+  /** What was asked of the adapter, and the first thing that the device failed at. */
   device: { features: string[]; limits: Record<string, number>; error: string | null };
   /** The plan, and what the model's GPU buffers take. */
   memory: Memory & { in_use_nbytes: number; num_buffers: number };
   self_test: SelfTestReport | null;
-  storage: ModelInfo["store"] & {
-    used_nbytes: number;
-    quota_nbytes: number | null;
-    is_persistent: boolean;
-  };
   measured: Measured | null;
 }
 
