@@ -4,7 +4,7 @@
 #   .ci/setup.sh venv [EXTRAS] a virtual environment in .venv with webgemma, editable
 #   .ci/setup.sh system        Debian packages: a software Vulkan driver and Chromium
 #   .ci/setup.sh node          node 20 or newer, from PyPI where the machine has none
-#   .ci/setup.sh modules       tsc and prettier in node_modules
+#   .ci/setup.sh modules       tsc, prettier and axe-core in node_modules
 set -eu
 PYTHON=${PYTHON:-python3}
 PATH=$PWD/.venv/bin:$PATH
@@ -85,7 +85,7 @@ setup_node() {
 
 setup_modules() {
     setup_node
-    echo "Installing tsc and prettier into node_modules"
+    echo "Installing tsc, prettier and axe-core into node_modules"
     npm install --silent --no-fund --no-audit
 }
 

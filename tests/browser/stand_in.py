@@ -15,6 +15,17 @@ if TYPE_CHECKING:
     from playwright.sync_api import Page, Route
 
 WORKER = (Path(__file__).parent / "stand_in.js").read_text(encoding="utf-8")
+SECONDS = 20  # nothing here computes
+CHAT = {
+    "prefix": "<bos>",
+    "roles": {
+        "user": {"prefix": "<user>", "suffix": "\n", "trim": True},
+        "assistant": {"prefix": "<model>", "suffix": "\n", "trim": True},
+        "system": {"prefix": "<bos><system>", "suffix": "\n", "trim": True},
+    },
+    "generation_prefix": "<model>",
+}
+"""A chat template with a system role; the tiny model's own has none."""
 ASKED = """
 window.asked = [];
 new BroadcastChannel("asked").onmessage = ({ data }) => window.asked.push(data);
@@ -35,6 +46,7 @@ def stand_in(
     body = WORKER.replace("REPLIES = {}", f"REPLIES = {json.dumps(replies)}")
     body = body.replace("MS_BETWEEN = 4", f"MS_BETWEEN = {pause_ms}")
     headers = {"content-type": "text/javascript"}
+    page.set_default_timeout(1000 * SECONDS)
     page.route("**/webgemma/worker.js", lambda route: route.fulfill(body=body, headers=headers))
     page.add_init_script(ASKED)
 

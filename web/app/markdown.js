@@ -283,7 +283,9 @@ function list(token, depth) {
 
 /** @param {Token} token */
 function checkbox(token) {
-  return element("input", { type: "checkbox", checked: Boolean(token.checked), disabled: true });
+  const checked = Boolean(token.checked);
+  const label = checked ? "done" : "not done";
+  return element("input", { type: "checkbox", checked, disabled: true, "aria-label": label });
 }
 
 /**
