@@ -19,7 +19,7 @@ from webgemma.runtime.shards import open_site_model
 from webgemma.sources import open_checkpoint
 from webgemma.storage.quantize import QUANTIZERS
 from webgemma.storage.registry import STORAGE_TYPES
-from webgemma.tokenizer import Tokenizer, make_tokenizer_json
+from webgemma.tokenizer import Tokenizer, make_tokenizer_json, special_tokens
 
 
 def message(kind, call) -> str:
@@ -135,10 +135,11 @@ def test_the_models_own_sampling_is_in_the_manifest(tmp_path, fixtures):
     config = {"temperature": 0.7, "top_p": 0.95, "top_k": 64, "repetition_penalty": 0, "min_p": "x"}
     checkpoint = replace(open_checkpoint(fixtures / "gemma2-Q4_K.gguf"), generation_config=config)
     tokenizer = Tokenizer.from_json(make_tokenizer_json(checkpoint.tokenizer))
+    special = special_tokens(checkpoint, tokenizer)
     own = {"temperature": 0.7, "top_p": 0.95, "top_k": 64}
-    assert generation(checkpoint, tokenizer).items() >= own.items()
+    assert generation(checkpoint, special).items() >= own.items()
     greedy = replace(checkpoint, generation_config={**config, "do_sample": False})
-    settings = generation(greedy, tokenizer)
+    settings = generation(greedy, special)
     assert settings["temperature"] == 0
     assert not {"min_p", "repetition_penalty"} & set(settings)
 

@@ -54,6 +54,7 @@ LAYERS: tuple[Mapping[str, str], ...] = (
         "webgemma.site": "writes the site's folder, knows no model",
     },
     {
+        "webgemma.language": "a tokenizer and a chat template for the site; knows no weights",
         "webgemma.program.check": "proves a program; needs no more than the program",
         "webgemma.program.memory": "sums a program's buffers",
         "webgemma.program": "builds a program from steps: spec, plan, storage, shaders",

@@ -13,10 +13,11 @@ from webgemma.storage.floats import floats_to_f32
 from webgemma.storage.layout import plan_records
 from webgemma.storage.quantize import quantize
 from webgemma.storage.registry import storage_for
-from webgemma.storage.shards import ShardWriter
+from webgemma.storage.shards import ShardPlan, ShardWriter
 from webgemma.storage.types import DTYPE_NBYTES, Planes, as_bytes
 
 CHUNK_NBYTES = 96 << 10  # of source bytes encoded at a time: what is made of them stays in a cache
+READ_NBYTES = 8 * CHUNK_NBYTES  # read at a time: opening a file costs as much as encoding 16 kB
 FLOAT_DTYPES = dict(zip(FLOATS, ("float32", "float16", "bfloat16"), strict=True))
 
 VECTOR_DTYPE = "float32"
@@ -40,14 +41,15 @@ def pack(
 
 def plan_shards(sources: Sequence[MatrixSource | VectorSource]) -> list[int]:
     """Bytes of every shard that `pack` would write; reads nothing of the source."""
-    writer = ShardWriter(None)
+    plan = ShardPlan()
     for source in sources:
-        for sizes in _sizes_together(source, writer.shard_nbytes):
-            writer.reserve(sum(sizes))
+        for sizes in _sizes_together(source, plan.shard_nbytes):
+            if not plan.fits(sum(sizes)):
+                plan.close()
             for nbytes in sizes:
-                writer.add("", (nbytes,), "uint8", np.broadcast_to(np.uint8(0), (nbytes,)))
-    writer.flush()
-    return [shard["nbytes"] for shard in writer.shards]
+                plan.add("", (nbytes,), "uint8", nbytes)
+    plan.close()
+    return [shard["nbytes"] for shard in plan.shards]
 
 
 def _sizes_together(source: MatrixSource | VectorSource, shard_nbytes: int) -> Iterator[list[int]]:
@@ -73,7 +75,7 @@ def pack_vector(source: VectorSource, writer: ShardWriter) -> None:
         raise FormatError(msg)
     data = as_bytes(values.astype(np.float32).reshape(1, -1))
     writer.reserve(data.nbytes)
-    writer.add(source.name, (source.length,), VECTOR_DTYPE, data)
+    writer.add(source.name, (source.length,), VECTOR_DTYPE, data.nbytes)[:] = data[0]
 
 
 def pack_matrix(source: MatrixSource, writer: ShardWriter, advance: Advance) -> None:
@@ -81,13 +83,16 @@ def pack_matrix(source: MatrixSource, writer: ShardWriter, advance: Advance) -> 
 
     The shared planes, which need no rows of the source, come last.
     """
-    for part, records in plan_records(source.matrix, writer.shard_nbytes):
-        planes = encode_rows(source, part.row_start, part.row_start + part.rows, advance)
+    for part, records in plan_records(source.matrix, writer.plan.shard_nbytes):
         writer.reserve(sum(record.nbytes for record in records))
-        shared = (np.frombuffer(r.content, np.uint8) for r in records if r.content is not None)
-        for record, data in zip(records, [*planes, *shared], strict=True):
-            assert data.nbytes == record.nbytes, (record, data.shape)
-            writer.add(record.name, record.shape, record.dtype, data)
+        planes = []
+        for record in records:
+            data = writer.add(record.name, record.shape, record.dtype, record.nbytes)
+            if record.content is None:
+                planes.append(data.reshape(part.rows, -1))
+            else:
+                data[:] = np.frombuffer(record.content, np.uint8)
+        encode_into(planes, source, part.row_start, advance)
 
 
 def encode_rows(source: MatrixSource, start: int, stop: int, advance: Advance) -> Planes:
@@ -101,6 +106,15 @@ def encode_rows(source: MatrixSource, start: int, stop: int, advance: Advance) -
         for plane in matrix.planes
         if plane.content is None
     )
+    encode_into(planes, source, start, advance)
+    return planes
+
+
+def encode_into(
+    planes: Sequence[NDArray[np.uint8]], source: MatrixSource, start: int, advance: Advance
+) -> None:
+    """Write the stacked matrix's rows from `start` on into planes uint8 [rows, row_nbytes]."""
+    stop = start + len(planes[0])
     at = 0  # the first row of the part, in the stacked matrix
     for rows in source.parts:
         first = max(start - at, 0)
@@ -109,28 +123,36 @@ def encode_rows(source: MatrixSource, start: int, stop: int, advance: Advance) -
             own = Rows(rows.tensor, rows.start + first, rows.start + last)
             _encode_part(source, own, [plane[at + first - start :] for plane in planes], advance)
         at += rows.stop - rows.start
-    return planes
 
 
 def _encode_part(
     source: MatrixSource, rows: Rows, planes: Sequence[NDArray[np.uint8]], advance: Advance
 ) -> None:
     """Write rows of a tensor to the first rows of `planes`, a chunk at a time."""
-    tensor = rows.tensor
-    row_nbytes = tensor.nbytes // tensor.shape[0]
-    step = max(1, CHUNK_NBYTES // row_nbytes)
-    storage, in_features = source.matrix.storage, source.matrix.in_features
+    tensor, storage, in_features = rows.tensor, source.matrix.storage, source.matrix.in_features
     kept = storage_for(tensor.where, tensor.type)
-    for start in range(rows.start, rows.stop, step):
-        raw = tensor.read_rows(start, min(start + step, rows.stop))
+    done = 0
+    for raw in _read_chunks(rows):
         encoded = kept.encode(raw, in_features)
         if kept != storage:
             floats = kept.decode(encoded, in_features)
-            encoded = quantize(storage.name, floats, f"{tensor.where}, rows from {start}")
-        first = start - rows.start
+            where = f"{tensor.where}, rows from {rows.start + done}"
+            encoded = quantize(storage.name, floats, where)
         for plane, part in zip(planes, encoded, strict=True):
-            plane[first : first + len(raw)] = part
+            plane[done : done + len(raw)] = part
+        done += len(raw)
         advance(raw.nbytes)
+
+
+def _read_chunks(rows: Rows) -> Iterator[NDArray[np.uint8]]:
+    """Read rows of a tensor [n, row_nbytes], so many at a time as are encoded at once."""
+    tensor = rows.tensor
+    row_nbytes = tensor.nbytes // tensor.shape[0]
+    step = max(1, CHUNK_NBYTES // row_nbytes)
+    for start in range(rows.start, rows.stop, step * (READ_NBYTES // CHUNK_NBYTES)):
+        stop = min(start + step * (READ_NBYTES // CHUNK_NBYTES), rows.stop)
+        raw = tensor.read_rows(start, stop)
+        yield from (raw[first : first + step] for first in range(0, stop - start, step))
 
 
 def to_floats(source_type: str, raw: NDArray[np.uint8]) -> NDArray[np.float32]:

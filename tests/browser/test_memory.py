@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,6 @@ from webgemma.build import build_site
 from webgemma.inspect import estimate
 from webgemma.resources import built_in_model
 from webgemma.serve import serving
-from webgemma.storage.shards import ShardWriter
 
 pytestmark = [
     pytest.mark.browser,
@@ -95,8 +93,7 @@ def sites(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     fixtures = Path(__file__).parents[1] / "fixtures"
     folder = tmp_path_factory.mktemp("memory")
     with pytest.MonkeyPatch.context() as patch:
-        small = partial(ShardWriter, shard_nbytes=SHARD_NBYTES)
-        patch.setattr(webgemma.build.write_model, "ShardWriter", small)
+        patch.setattr(webgemma.build.write_model, "SHARD_NBYTES", SHARD_NBYTES)
         for name, (file, _) in MODELS.items():
             source = fixtures / file if file else built_in_model()
             build_site(source, folder / name, model_id="model")

@@ -25,6 +25,7 @@ from webgemma.pack import pack
 from webgemma.sources import open_checkpoint
 from webgemma.sources.mlc_cache import read_cache
 from webgemma.sources.mlc_config import QUANTIZATIONS
+from webgemma.storage.shard_files import ShardFiles
 from webgemma.storage.shards import ShardWriter
 from webgemma.tokenizer import Tokenizer, make_tokenizer_json, special_tokens
 
@@ -64,10 +65,11 @@ def stored(source: Path, layers: str, embedding: str | None) -> tuple[dict[str, 
         yield buffer
         files[name] = buffer.getvalue()
 
-    writer = ShardWriter(open_file)
-    pack(lowered.sources, writer, lambda nbytes: None)
+    with ShardFiles(open_file) as shard_files:
+        writer = ShardWriter(shard_files)
+        pack(lowered.sources, writer, lambda nbytes: None)
     records = {}
-    for shard in writer.shards:
+    for shard in writer.plan.shards:
         for record in shard["records"]:
             start = record["byteOffset"]
             data = files[shard["dataPath"]][start : start + record["nbytes"]]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,6 @@ from webgemma.build import build_site
 from webgemma.inspect import estimate
 from webgemma.resources import built_in_model
 from webgemma.runtime.session import Session, open_session
-from webgemma.storage.shards import ShardWriter
 
 pytestmark = [pytest.mark.gpu, pytest.mark.slow]
 
@@ -95,8 +93,7 @@ def sites(tmp_path_factory: pytest.TempPathFactory, fixtures: Path) -> dict[str,
     """A site of every model, in small shards."""
     folder = tmp_path_factory.mktemp("memory")
     with pytest.MonkeyPatch.context() as patch:
-        small = partial(ShardWriter, shard_nbytes=SHARD_NBYTES)
-        patch.setattr(webgemma.build.write_model, "ShardWriter", small)
+        patch.setattr(webgemma.build.write_model, "SHARD_NBYTES", SHARD_NBYTES)
         for name, (file, _) in MODELS.items():
             build_site(fixtures / file if file else built_in_model(), folder / name)
     return {name: folder / name for name in MODELS}

@@ -11,6 +11,7 @@ import pytest
 
 from webgemma.storage.layout import plan_matrix, plan_records
 from webgemma.storage.registry import STORAGE_TYPES
+from webgemma.storage.shard_files import ShardFiles
 from webgemma.storage.shards import ShardWriter
 
 
@@ -54,14 +55,15 @@ def test_shards():
         yield buffer
         files[name] = buffer.getvalue()
 
-    writer = ShardWriter(open_file, shard_nbytes=100)
     rng = np.random.default_rng(0)
     sent = {f"r{i}": rng.integers(0, 256, (1, n), np.uint8) for i, n in enumerate([60, 40, 30, 99])}
-    for name, data in sent.items():
-        writer.reserve(data.nbytes)
-        writer.add(name, data.shape, "uint8", data)
-    writer.flush()
-    contents = writer.contents(229)
+    with ShardFiles(open_file, 100) as shard_files:
+        writer = ShardWriter(shard_files)
+        for name, data in sent.items():
+            writer.reserve(data.nbytes)
+            writer.add(name, data.shape, "uint8", data.nbytes)[:] = data[0]
+        writer.flush()
+    contents = writer.plan.contents(229)
     assert [shard["nbytes"] for shard in contents["records"]] == [100, 30, 99]
     assert contents["metadata"] == {"ParamSize": 4, "ParamBytes": 229.0, "BitsPerParam": 8.0}
     for shard in contents["records"]:

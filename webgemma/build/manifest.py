@@ -12,17 +12,13 @@ from webgemma.architectures.lowered import Lowered
 from webgemma.build.opened import OpenedModel
 from webgemma.build.sizes import matrices, num_parameters, storage_nbytes
 from webgemma.checkpoint import Checkpoint
-from webgemma.errors import ConfigError
 from webgemma.layout import SITE_VERSION
-from webgemma.program.context import why_shorter
 from webgemma.runtime.options import OWN_VALUES, is_own_value
-from webgemma.tokenizer import Tokenizer, special_tokens
+from webgemma.tokenizer import SpecialTokens
 from webgemma.version import __version__
 
-DEFAULT_CONTEXT = 4096
 
-
-def describe(model: OpenedModel, tokenizer: Tokenizer) -> dict[str, Any]:
+def describe(model: OpenedModel, special: SpecialTokens) -> dict[str, Any]:
     """The manifest, but for hashes, weights and chat."""
     checkpoint, lowered, counted = model.checkpoint, model.lowered, model.counted
     program = lowered.program
@@ -38,7 +34,7 @@ def describe(model: OpenedModel, tokenizer: Tokenizer) -> dict[str, Any]:
         "weights": {},
         "config": dict(lowered.config),
         "vocab_size": program.vocab_size,
-        "context": choose_context(lowered, model.request.context_window_size),
+        "context": model.context,
         "limits": {
             "maxStorageBufferBindingSize": counted["largest_binding_nbytes"],
             "maxBufferSize": counted["largest_buffer_nbytes"],
@@ -48,7 +44,7 @@ def describe(model: OpenedModel, tokenizer: Tokenizer) -> dict[str, Any]:
             "cache_nbytes_per_token": lowered.cache_nbytes_per_token,
             "scratch_nbytes": counted["scratch_nbytes"],
         },
-        "generation": generation(checkpoint, tokenizer, sees=program.image is not None),
+        "generation": generation(checkpoint, special, sees=program.image is not None),
         **({} if program.image is None else {"image": {"size": program.image["size"]}}),
     }
 
@@ -63,14 +59,13 @@ def describe_storage(lowered: Lowered) -> dict[str, dict[str, int]]:
 
 
 def generation(
-    checkpoint: Checkpoint, tokenizer: Tokenizer, *, sees: bool = False
+    checkpoint: Checkpoint, special: SpecialTokens, *, sees: bool = False
 ) -> dict[str, Any]:
     """Which tokens begin and end a text, and the model's own sampling defaults.
 
     A model that sees is asked where and how many: where it does not say how, its likeliest
     answer is taken, as transformers does.
     """
-    special = special_tokens(checkpoint, tokenizer)
     settings: dict[str, Any] = {
         "bos_token_id": special.bos_token_id if special.add_bos else None,
         "stop_token_ids": special.stop_token_ids,
@@ -84,23 +79,3 @@ def generation(
     if isinstance(prompts, list):
         settings["prompts"] = [prompt for prompt in prompts if isinstance(prompt, str)]
     return settings
-
-
-def shorter_context(lowered: Lowered) -> str | None:
-    """Why the context is shorter than the model's own, if it is."""
-    own = lowered.config.get("max_position_embeddings")
-    return why_shorter(lowered.program.max_context_window_size, own)
-
-
-def choose_context(lowered: Lowered, asked: int | None) -> dict[str, int]:
-    """The context that the page allocates by default, and the most it takes.
-
-    Raises:
-        ConfigError: more was asked for, or nothing.
-    """
-    most = lowered.program.max_context_window_size
-    chosen = min(DEFAULT_CONTEXT, most) if asked is None else asked
-    if not 1 <= chosen <= most:
-        why = shorter_context(lowered) or "the model's maximum"
-        raise ConfigError(f"--context-window-size: got {chosen}, expected 1 to {most} ({why}).")
-    return {"default": chosen, "max": most}

@@ -13,8 +13,12 @@ from webgemma.architectures.lowered import Lowered
 from webgemma.architectures.weights import Quantization
 from webgemma.build.request import ModelRequest
 from webgemma.checkpoint import Checkpoint
+from webgemma.errors import ConfigError
 from webgemma.program.check import check, summarize
+from webgemma.program.context import why_shorter
 from webgemma.sources import join_mmproj, open_checkpoint
+
+DEFAULT_CONTEXT = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +30,8 @@ class OpenedModel:
     lowered: Lowered
     counted: Mapping[str, Any]
     """What the checker counted: dispatches per layer, the largest binding, ..."""
+    context: dict[str, int]
+    """Tokens: the page's "default", and "max", the most it takes."""
 
     @property
     def name(self) -> str:
@@ -48,7 +54,8 @@ def open_model(request: ModelRequest) -> OpenedModel:
     checkpoint = read_checkpoint(Path(request.source), request.mmproj)
     lowered = lower(checkpoint, quantization=_storage_types(request))
     counted = summarize(check(lowered.program, lowered.shaders))
-    return OpenedModel(request, checkpoint, lowered, counted)
+    context = choose_context(lowered, request.context_window_size)
+    return OpenedModel(request, checkpoint, lowered, counted, context)
 
 
 def _storage_types(request: ModelRequest) -> Quantization:
@@ -69,3 +76,23 @@ def slug(name: str) -> str:
     """A model's id from its name: lower case, dashes, at most 64 characters."""
     cleaned = re.sub(r"[^a-z0-9._]+", "-", name.lower()).strip("-._")
     return cleaned[:64].rstrip("-._") or "model"
+
+
+def shorter_context(lowered: Lowered) -> str | None:
+    """Why the context is shorter than the model's own, if it is."""
+    own = lowered.config.get("max_position_embeddings")
+    return why_shorter(lowered.program.max_context_window_size, own)
+
+
+def choose_context(lowered: Lowered, asked: int | None) -> dict[str, int]:
+    """The context that the page allocates by default, and the most it takes.
+
+    Raises:
+        ConfigError: more was asked for, or nothing.
+    """
+    most = lowered.program.max_context_window_size
+    chosen = min(DEFAULT_CONTEXT, most) if asked is None else asked
+    if not 1 <= chosen <= most:
+        why = shorter_context(lowered) or "the model's maximum"
+        raise ConfigError(f"--context-window-size: got {chosen}, expected 1 to {most} ({why}).")
+    return {"default": chosen, "max": most}

@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from webgemma.architectures.lowered import Lowered
-from webgemma.build.manifest import choose_context, shorter_context
-from webgemma.build.opened import OpenedModel
+from webgemma.build.opened import OpenedModel, shorter_context
 from webgemma.build.sizes import num_parameters, storage_nbytes
 from webgemma.site import ModelWriter
 
@@ -61,7 +60,7 @@ def report_model(opened: OpenedModel, written: ModelWriter) -> ModelReport:
         weights_nbytes=sum(shards),
         num_shards=len(shards),
         num_files=len(written.files),
-        context=choose_context(lowered, opened.request.context_window_size),
+        context=opened.context,
         storage=storage_nbytes(lowered),
         program=dict(opened.counted),
         warnings=warnings(lowered),

@@ -2,50 +2,91 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from concurrent.futures import Future
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 from webgemma.architectures.lowered import Lowered
-from webgemma.build.language import read_language
+from webgemma.build.beside import Beside
 from webgemma.build.manifest import describe
 from webgemma.build.opened import OpenedModel
 from webgemma.build.sizes import num_parameters, weights_nbytes
 from webgemma.checkpoint import Checkpoint
 from webgemma.errors import ConfigError
-from webgemma.layout import SELF_TEST, SELF_TEST_DATA
+from webgemma.language import Language, check_vocabulary, read_language
+from webgemma.language.child import LanguageChild, is_large
+from webgemma.layout import PROGRAM, SELF_TEST, SELF_TEST_DATA, TENSOR_CACHE
 from webgemma.pack import pack
 from webgemma.progress import Progress
 from webgemma.self_test import make_self_test
-from webgemma.site import ModelWriter, SiteWriter
+from webgemma.site import HashingFile, ModelWriter, SiteWriter
 from webgemma.sources import read_samples, samples_beside
 from webgemma.sources.hashes import hash_files
+from webgemma.storage.layout import SHARD_NBYTES
+from webgemma.storage.shard_files import ShardFiles
 from webgemma.storage.shards import ShardWriter
 
 
 def write_model(site: SiteWriter, opened: OpenedModel, progress: Progress) -> ModelWriter:
-    """Write one model's folder."""
-    checkpoint, lowered, request = opened.checkpoint, opened.lowered, opened.request
-    language = read_language(checkpoint, lowered.program.vocab_size, request.chat_template)
-    manifest = describe(opened, language.tokenizer)
-    pictures = read_pictures(checkpoint, lowered, request.samples)
-    head_nbytes = stage_nbytes(opened)["reading"]
-    progress("reading", head_nbytes, head_nbytes)
+    """Write one model's folder.
+
+    Three things take long, and go side by side: packing the weights, hashing the source, and
+    reading a large vocabulary.
+    """
+    checkpoint, lowered = opened.checkpoint, opened.lowered
+    pictures = read_pictures(checkpoint, lowered, opened.request.samples)
     model = site.model(opened.id, name=opened.name)
-    manifest["source"]["sha256"] = hash_files(checkpoint, progress)
-    manifest["weights"] = write_weights(model, lowered, progress)
-    model.add_json("program.json", lowered.program.to_json())
-    for file, text in sorted(lowered.shaders.items()):
-        model.add_bytes(file, text.encode())
-    write_self_test(model, lowered)
-    model.add_bytes("tokenizer.json", language.tokenizer_json)
-    for file, data in sorted(checkpoint.licence_files.items()):
-        model.add_bytes(file, data)
-    if pictures:
-        manifest["samples"] = list(pictures)
-    for file, data in pictures.items():
-        model.add_bytes(file, data)
-    model.finish({**manifest, "chat": language.chat})
+    with Beside(progress) as beside:
+        hashes = beside.start(lambda: hash_files(checkpoint, beside.progress))
+        language = start_language(opened, beside)
+        write_program(model, lowered)
+        for file, data in {**checkpoint.licence_files, **pictures}.items():
+            model.add_bytes(file, data)
+        weights = write_weights(model, lowered, beside)
+        described = describe(opened, language.result().special)
+        model.add_bytes("tokenizer.json", language.result().tokenizer_json)
+        sha256 = hashes.result()
+    model.finish(
+        {
+            **described,
+            "source": {**described["source"], "sha256": sha256},
+            "weights": weights,
+            **({"samples": list(pictures)} if pictures else {}),
+            "chat": language.result().chat,
+        }
+    )
     return model
+
+
+def start_language(opened: OpenedModel, beside: Beside) -> Future[Language]:
+    """Begin to read the model's language, beside the packing; a small one is read at once."""
+    checkpoint, template = opened.checkpoint, opened.request.chat_template
+    nbytes = stage_nbytes(opened)["reading"]
+
+    def read(reader: Callable[[], Language]) -> Language:
+        language = reader()
+        check_vocabulary(checkpoint, language, opened.lowered.program.vocab_size)
+        beside.progress("reading", nbytes, nbytes)
+        return language
+
+    if is_large(checkpoint.tokenizer):
+        child = LanguageChild(checkpoint, template)
+        return beside.start(lambda: read(child.read), end=child.end)
+    done: Future[Language] = Future()
+    done.set_result(read(lambda: read_language(checkpoint, template)))
+    return done
+
+
+def write_program(model: ModelWriter, lowered: Lowered) -> None:
+    """Write the program, its shaders, and what the runners try a GPU with beforehand."""
+    model.add_json(PROGRAM, lowered.program.to_json())
+    test = make_self_test(lowered.sources)
+    model.add_json(SELF_TEST, test.to_json())
+    model.add_bytes(SELF_TEST_DATA, test.data)
+    for file, text in {**lowered.shaders, **test.shaders}.items():
+        model.add_bytes(file, text.encode())
 
 
 def stage_nbytes(opened: OpenedModel) -> dict[str, int]:
@@ -80,16 +121,7 @@ def read_pictures(
     return {f"samples/{name}": data for name, data in read_samples(folder).items()}
 
 
-def write_self_test(model: ModelWriter, lowered: Lowered) -> None:
-    """Write what the runners try a GPU with before they fetch weights."""
-    test = make_self_test(lowered.sources)
-    model.add_json(SELF_TEST, test.to_json())
-    model.add_bytes(SELF_TEST_DATA, test.data)
-    for file, text in sorted(test.shaders.items()):
-        model.add_bytes(file, text.encode())
-
-
-def write_weights(model: ModelWriter, lowered: Lowered, progress: Progress) -> dict[str, Any]:
+def write_weights(model: ModelWriter, lowered: Lowered, beside: Beside) -> dict[str, Any]:
     """Write the tensor cache; its folder is named by the hash of what is in it."""
     total = weights_nbytes(lowered)
     done = 0
@@ -97,12 +129,18 @@ def write_weights(model: ModelWriter, lowered: Lowered, progress: Progress) -> d
     def advance(nbytes: int) -> None:
         nonlocal done
         done += nbytes
-        progress("packing", min(done, total), total)
+        beside.progress("packing", min(done, total), total)
+        beside.check()
 
-    writer = ShardWriter(lambda file: model.open(f"weights/{file}"))
-    pack(lowered.sources, writer, advance)
-    progress("packing", total, total)
-    model.add_json("weights/ndarray-cache.json", writer.contents(num_parameters(lowered)))
+    def open_shard(name: str) -> AbstractContextManager[HashingFile]:
+        return model.open(f"weights/{name}", flush=True)
+
+    with ShardFiles(open_shard, SHARD_NBYTES) as files:
+        writer = ShardWriter(files)
+        pack(lowered.sources, writer, advance)
+    plan = writer.plan
+    beside.progress("packing", total, total)
+    model.add_json(f"weights/{TENSOR_CACHE}", plan.contents(num_parameters(lowered)))
     folder = f"weights-{model.digest('weights')}"
     model.rename_folder("weights", folder)
-    return {"path": f"{folder}/", "nbytes": writer.nbytes, "num_shards": len(writer.shards)}
+    return {"path": f"{folder}/", "nbytes": plan.nbytes, "num_shards": len(plan.shards)}

@@ -8,7 +8,7 @@ from itertools import takewhile
 from webgemma.chat.render import ChatData, Role, Thought, render_text
 from webgemma.chat.sandbox import Conversation, Message, Rendering, render_template
 from webgemma.errors import UnsupportedError
-from webgemma.tokenizer import Tokenizer
+from webgemma.tokenizer import PieceTable
 
 NUM_CONVERSATIONS = 64
 MAX_REPLIES = 4
@@ -26,7 +26,7 @@ _WORDS = (
 _SPACES = ("", "", " ", "\n", "\n\n ", "\t", "\u2003", "\x85", "\ufeff", "\x1c", "\r\n")
 
 
-def derive_chat(template: str, tokenizer: Tokenizer, *, bos: str, eos: str) -> ChatData:
+def derive_chat(template: str, tokenizer: PieceTable, *, bos: str, eos: str) -> ChatData:
     """Render a template with sentinels, cut the result into pieces and compare the two on examples.
 
     A user's message ends each of them: that is what a model answers, and templates write a reply
@@ -92,7 +92,7 @@ def _texts(renderings: list[Rendering]) -> list[str]:
     return [rendering.text for rendering in renderings if rendering.text is not None]
 
 
-def _cut_turns(texts: list[str], tokenizer: Tokenizer) -> ChatData:
+def _cut_turns(texts: list[str], tokenizer: PieceTable) -> ChatData:
     """Find prefix, role pieces and generation prefix in the renderings without a system message."""
     one, asked, two, thinking = texts
     head, user_suffix, trim_user = _cut(one, _USER)
@@ -122,7 +122,7 @@ def _cut_turns(texts: list[str], tokenizer: Tokenizer) -> ChatData:
     }
 
 
-def _common_end(first: str, second: str, tokenizer: Tokenizer) -> str:
+def _common_end(first: str, second: str, tokenizer: PieceTable) -> str:
     """Find the longest end of both texts that begins within none of their control tokens."""
     common = ""
     ends = (reversed(tokenizer.split_control(text)) for text in (first, second))
@@ -172,7 +172,7 @@ def _cut(text: str, word: str) -> tuple[str, str, bool]:
 
 
 def make_conversations(
-    tokenizer: Tokenizer, *, with_system: bool, count: int = NUM_CONVERSATIONS
+    tokenizer: PieceTable, *, with_system: bool, count: int = NUM_CONVERSATIONS
 ) -> list[Conversation]:
     """Make seeded conversations of 1 to 5 questions: spaces, Unicode, control tokens as text."""
     source = random.Random(f"chat {with_system}")

@@ -9,7 +9,7 @@ from webgemma.chat.derive import ADVICE, derive_chat
 from webgemma.chat.render import ChatData, Role
 from webgemma.chat.sandbox import MAX_TEMPLATE_NBYTES
 from webgemma.errors import ConfigError
-from webgemma.tokenizer import SpecialTokens, Tokenizer
+from webgemma.tokenizer import PieceTable, SpecialTokens
 
 KNOWN_TEMPLATES = frozenset(
     {
@@ -26,7 +26,7 @@ _TURN_MARKERS = ("<start_of_turn>", "<end_of_turn>")
 
 def chat_data(
     template: str | None,
-    tokenizer: Tokenizer,
+    tokenizer: PieceTable,
     *,
     special: SpecialTokens,
     option: str | None = None,
@@ -64,7 +64,7 @@ def chat_data(
     return _with_bos(chat, bos) if special.add_bos else chat
 
 
-def gemma_chat(tokenizer: Tokenizer, bos: str) -> ChatData:
+def gemma_chat(tokenizer: PieceTable, bos: str) -> ChatData:
     """Give the template of Gemma 1 and Gemma 2.
 
     Google's own refuses system messages; here one goes before the first message of the user,

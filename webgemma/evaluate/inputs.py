@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from webgemma.architectures import lower
-from webgemma.build.language import read_language
 from webgemma.build.manifest import generation
 from webgemma.errors import ConfigError
 from webgemma.evaluate.text import Chunks, Text, cut, encode, read_text
+from webgemma.language import check_vocabulary, read_language
 from webgemma.layout import is_site
 from webgemma.runtime.shards import SiteModel, open_site_model
 from webgemma.sources import open_checkpoint
@@ -52,12 +52,13 @@ def source_reader(source: Path) -> Reader:
     """
     checkpoint = open_checkpoint(source)
     program = lower(checkpoint).program
-    language = read_language(checkpoint, program.vocab_size)
+    language = read_language(checkpoint)
+    check_vocabulary(checkpoint, language, program.vocab_size)
     return Reader(
         source,
         language.tokenizer_json,
         program.vocab_size,
-        generation(checkpoint, language.tokenizer)["bos_token_id"],
+        generation(checkpoint, language.special)["bos_token_id"],
         program.max_context_window_size,
     )
 

@@ -7,7 +7,6 @@ from typing import Any
 
 from webgemma.architectures import lower
 from webgemma.architectures.lowered import Lowered
-from webgemma.build.language import read_language
 from webgemma.build.opened import read_checkpoint
 from webgemma.build.sizes import num_parameters, storage_nbytes
 from webgemma.checkpoint import Checkpoint
@@ -16,6 +15,7 @@ from webgemma.inspect.facts import Facts, as_json, flatten, shorten
 from webgemma.inspect.model import licence_row, model_rows, read_config
 from webgemma.inspect.program import run_rows
 from webgemma.inspect.tensors import TensorRow, tensor_data, tensor_sections
+from webgemma.language import check_vocabulary, read_language
 from webgemma.program.check import check, summarize
 from webgemma.progress import format_bytes
 from webgemma.table import format_table
@@ -72,7 +72,7 @@ def _try(checkpoint: Checkpoint) -> tuple[dict[str, Any], Rows, dict[str, Any]]:
     try:
         lowered = lower(checkpoint)
         report = check(lowered.program, lowered.shaders)
-        read_language(checkpoint, lowered.program.vocab_size)
+        check_vocabulary(checkpoint, read_language(checkpoint), lowered.program.vocab_size)
     except WebGemmaError as error:
         return (
             read_config(checkpoint),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from webgemma.site.model_folder import ModelWriter, to_json
+from webgemma.site.model_folder import HashingFile, ModelWriter, to_json
 from webgemma.site.writer import SiteWriter
 
-__all__ = ["ModelWriter", "SiteWriter", "to_json"]
+__all__ = ["HashingFile", "ModelWriter", "SiteWriter", "to_json"]

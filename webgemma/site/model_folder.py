@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from io import BufferedWriter
@@ -53,6 +55,9 @@ class ModelWriter:
         self._shown = shown
         self._weights_url = weights_url
         self._files: dict[str, dict[str, Any]] = {}
+        self._taken = {MANIFEST.lower()}
+        """Lower-case paths of files that exist or are being written."""
+        self._lock = threading.Lock()
 
     @property
     def files(self) -> dict[str, dict[str, Any]]:
@@ -65,22 +70,30 @@ class ModelWriter:
         return sum(entry["nbytes"] for entry in self._files.values())
 
     @contextmanager
-    def open(self, path: str) -> Iterator[HashingFile]:
-        """Open a new file of the model for writing.
+    def open(self, path: str, *, flush: bool = False) -> Iterator[HashingFile]:
+        """Open a new file of the model for writing; several threads may, each another file.
+
+        Args:
+            path: Of the file, in the model's folder.
+            flush: Wait at its end until it is on the disk; else that is left for the site's end.
 
         Raises:
             ConfigError: the disk is full, or the file cannot be written for another reason.
         """
         check_relative_path(path, str(self._shown))
-        taken = {name.lower() for name in (*self._files, MANIFEST)}
-        if path.lower() in taken:
-            raise FormatError(f"{self._shown}: got file {path!r} twice.")
+        with self._lock:
+            if path.lower() in self._taken:
+                raise FormatError(f"{self._shown}: got file {path!r} twice.")
+            self._taken.add(path.lower())
         target = self._folder / path
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
             with target.open("xb") as raw:
                 file = HashingFile(raw)
                 yield file
+                if flush:
+                    raw.flush()
+                    os.fsync(raw.fileno())
         except OSError as error:
             raise cannot_write(self._shown / path, error) from error
         self._files[path] = {"nbytes": file.nbytes, "sha256": file.hexdigest()}
@@ -118,6 +131,7 @@ class ModelWriter:
             new + path.removeprefix(old) if path.startswith(old + "/") else path: entry
             for path, entry in self._files.items()
         }
+        self._taken = {path.lower() for path in (*self._files, MANIFEST)}
         self.hashed_folders.append(new)
 
     def finish(self, manifest: Mapping[str, Any]) -> None:

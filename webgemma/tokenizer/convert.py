@@ -34,17 +34,25 @@ def make_tokenizer_json(source: TokenizerSource) -> bytes:
         FormatError: the tokenizer is broken or absent.
         UnsupportedError: it is of a kind that is not supported yet.
     """
+    return dump_document(make_tokenizer_document(source))
+
+
+def make_tokenizer_document(source: TokenizerSource) -> dict[str, Any]:
+    """As `make_tokenizer_json`, before it is written."""
     if source.tokenizer_json is not None:
-        document = read_tokenizer_json(source.tokenizer_json)
-    elif source.sentencepiece is not None:
-        document = to_document(read_sentencepiece(source.sentencepiece), source.config)
-    elif source.gguf is not None:
-        document = _from_gguf(source.gguf, source.config)
-    else:
-        raise FormatError(
-            "tokenizer: found none, expected tokenizer.json, tokenizer.model or tokenizer.ggml.* "
-            "keys. Put the model's tokenizer.model beside its weights."
-        )
+        return read_tokenizer_json(source.tokenizer_json)
+    if source.sentencepiece is not None:
+        return to_document(read_sentencepiece(source.sentencepiece), source.config)
+    if source.gguf is not None:
+        return _from_gguf(source.gguf, source.config)
+    raise FormatError(
+        "tokenizer: found none, expected tokenizer.json, tokenizer.model or tokenizer.ggml.* "
+        "keys. Put the model's tokenizer.model beside its weights."
+    )
+
+
+def dump_document(document: Mapping[str, Any]) -> bytes:
+    """Write a tokenizer.json: equal documents give equal bytes."""
     return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
 
 

@@ -11,15 +11,16 @@ from typing import Any
 
 import tokenizers
 
-from webgemma.errors import ConfigError, FormatError
+from webgemma.errors import FormatError
 from webgemma.tokenizer.byte_level import is_byte_level, piece_bytes
 from webgemma.tokenizer.document import REPLACE_SPACES, SPACE, has_space_prefix
+from webgemma.tokenizer.piece_table import PieceTable
 from webgemma.tokenizer.pieces import BYTE_PIECE
 
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
 
-class Tokenizer:
+class Tokenizer(PieceTable):
     """Encodes and decodes with one tokenizer.json; control tokens are never found in a text."""
 
     def __init__(self, document: dict[str, Any], content: bytes) -> None:
@@ -35,16 +36,7 @@ class Tokenizer:
             raise FormatError(f"tokenizer.json: {error}.") from error
         # "<start_of_turn>" typed by a user is text like any other.
         self._tokenizer.encode_special_tokens = True
-        self._ids: dict[str, int] = dict(document["model"]["vocab"])
-        self._control: dict[str, int] = {}
-        for token in document["added_tokens"]:
-            self._ids[token["content"]] = token["id"]
-            if token["special"]:
-                self._control[token["content"]] = token["id"]
-        self._control_ids = frozenset(self._control.values())
-        self._pieces = sorted(self._ids, key=self._ids.__getitem__)
-        longest_first = sorted(self._control, key=len, reverse=True)
-        self._control_pattern = re.compile("|".join(map(re.escape, longest_first)) or "(?!)")
+        super().__init__(document)
         self._has_bytes = bool(document["model"]["byte_fallback"])
         self._is_byte_level = is_byte_level(document)
         self._added_ids = frozenset(token["id"] for token in document["added_tokens"])
@@ -60,33 +52,6 @@ class Tokenizer:
             if isinstance(error, FormatError):
                 raise
             raise FormatError(f"tokenizer.json: {error!r}. Build the site again.") from error
-
-    @property
-    def vocab_size(self) -> int:
-        """The number of pieces; ids are 0 to vocab_size - 1."""
-        return len(self._pieces)
-
-    @property
-    def control_token_ids(self) -> frozenset[int]:
-        """The ids that no text produces and that `decode` skips."""
-        return self._control_ids
-
-    def token_id(self, piece: str) -> int | None:
-        """Look up the id of a piece as it stands in the vocabulary (spaces as U+2581)."""
-        return self._ids.get(piece)
-
-    def piece(self, token_id: int) -> str:
-        """Return the piece with an id.
-
-        Raises:
-            ConfigError: there is no such id.
-        """
-        if not 0 <= token_id < len(self._pieces):
-            raise ConfigError(
-                f"token id {token_id}: expected 0 to {len(self._pieces) - 1}. "
-                "Use ids of this model's tokenizer."
-            )
-        return self._pieces[token_id]
 
     def encode(self, text: str) -> list[int]:
         """Encode a text; no BOS is added, and control tokens in the text stay text.
@@ -110,23 +75,6 @@ class Tokenizer:
                 ids += [*self.encode(text), segment]
                 text = ""
         return ids + self.encode(text)
-
-    def split_control(self, text: str) -> list[int | str]:
-        """Cut a trusted text, such as a chat template's, at its control tokens.
-
-        Returns:
-            Ids of control tokens and the non-empty texts between them.
-        """
-        segments: list[int | str] = []
-        start = 0
-        for match in self._control_pattern.finditer(text):
-            if match.start() > start:
-                segments.append(text[start : match.start()])
-            segments.append(self._control[match.group()])
-            start = match.end()
-        if start < len(text):
-            segments.append(text[start:])
-        return segments
 
     def decode(self, ids: Iterable[int], *, skip_control: bool = True) -> str:
         """Decode ids to text; bytes that are not UTF-8 become U+FFFD."""

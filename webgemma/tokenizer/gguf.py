@@ -61,14 +61,15 @@ def _restore_user_defined(vocabulary: Vocabulary) -> Vocabulary:
     """
     pieces, types = list(vocabulary.pieces), list(vocabulary.types)
     first_trained = len(types) - types[::-1].index(BYTE) if BYTE in types else None
-    for index, piece in enumerate(pieces):
-        score = vocabulary.scores[index]
-        is_trained = first_trained in (None, index) or math.copysign(1, score) < 0
-        is_fixed = not is_trained or _WHITESPACE.issuperset(piece)
-        if score == 0 and types[index] == NORMAL and is_fixed:
+    unscored = [i for i, score in enumerate(vocabulary.scores) if score == 0]
+    for index in unscored:
+        is_negative = math.copysign(1, vocabulary.scores[index]) < 0
+        is_trained = first_trained in (None, index) or is_negative
+        is_fixed = not is_trained or _WHITESPACE.issuperset(pieces[index])
+        if types[index] == NORMAL and is_fixed:
             types[index] = USER_DEFINED
-        if types[index] == USER_DEFINED:
-            pieces[index] = piece.replace(" ", "\u2581")
+    for index in [i for i, kind in enumerate(types) if kind == USER_DEFINED]:
+        pieces[index] = pieces[index].replace(" ", "\u2581")
     return Vocabulary(tuple(pieces), vocabulary.scores, tuple(types), vocabulary.add_space_prefix)
 
 
@@ -93,7 +94,7 @@ def read_array(keys: Mapping[str, Any], key: str, kind: type) -> list[Any]:
             f"{key}: got {'nothing' if value is None else type(value).__name__}, expected an array "
             f"of {kind.__name__}. The file holds no tokenizer: re-export it with its vocabulary."
         )
-    for index, item in enumerate(value):
-        if type(item) is not kind:
-            raise FormatError(f"{key}: element {index} is {item!r}, expected {kind.__name__}.")
+    if not set(map(type, value)) <= {kind}:
+        index = next(i for i, item in enumerate(value) if type(item) is not kind)
+        raise FormatError(f"{key}: element {index} is {value[index]!r}, expected {kind.__name__}.")
     return list(value)

@@ -106,6 +106,25 @@ def check_pieces(where: str, vocabulary: Vocabulary) -> None:
     """
     _check_counts(where, vocabulary)
     check_unicode(where, vocabulary.pieces)
+    if not _are_sound(vocabulary):
+        _name_unsound(where, vocabulary)
+
+
+def _are_sound(vocabulary: Vocabulary) -> bool:
+    """Whether `_name_unsound` would find nothing: a hundred times as fast, and says not what."""
+    pieces, types = vocabulary.pieces, vocabulary.types
+    lengths = set(map(len, pieces))
+    return (
+        0 not in lengths
+        and max(lengths) <= MAX_PIECE_CHARACTERS
+        and NORMAL <= min(types) <= max(types) <= BYTE
+        and all(map(math.isfinite, vocabulary.scores))
+        and len(set(pieces)) == len(pieces)
+    )
+
+
+def _name_unsound(where: str, vocabulary: Vocabulary) -> None:
+    """Raise the error of the first piece that is wrong."""
     first: dict[str, int] = {}
     for index, piece in enumerate(vocabulary.pieces):
         if not piece or len(piece) > MAX_PIECE_CHARACTERS:
@@ -133,13 +152,13 @@ def check_pieces(where: str, vocabulary: Vocabulary) -> None:
 def _check_bytes(where: str, pieces: tuple[str, ...], types: tuple[int, ...]) -> None:
     """Check that there are no byte pieces, or all 256 of them under their own names."""
     found = set()
-    for index, (piece, kind) in enumerate(zip(pieces, types, strict=True)):
-        if kind == BYTE:
-            if not BYTE_PIECE.fullmatch(piece):
-                raise FormatError(
-                    f"{where}: piece {index} ({piece!r}) has type byte, "
-                    "expected a name from '<0x00>' to '<0xFF>'."
-                )
-            found.add(piece)
+    for index in [i for i, kind in enumerate(types) if kind == BYTE]:
+        piece = pieces[index]
+        if not BYTE_PIECE.fullmatch(piece):
+            raise FormatError(
+                f"{where}: piece {index} ({piece!r}) has type byte, "
+                "expected a name from '<0x00>' to '<0xFF>'."
+            )
+        found.add(piece)
     if found and len(found) != 256:
         raise FormatError(f"{where}: got {len(found)} byte pieces, expected none or all 256.")

@@ -8,7 +8,7 @@ from typing import Any
 
 from webgemma.checkpoint import Checkpoint
 from webgemma.errors import FormatError
-from webgemma.tokenizer.encode import Tokenizer
+from webgemma.tokenizer.piece_table import PieceTable
 
 _END_OF_TURN = ("<end_of_turn>", "<|im_end|>", "<|eot_id|>")
 
@@ -25,7 +25,7 @@ class SpecialTokens:
     """Ends of a reply in ascending order: end of sequence and end of turn."""
 
 
-def special_tokens(checkpoint: Checkpoint, tokenizer: Tokenizer) -> SpecialTokens:
+def special_tokens(checkpoint: Checkpoint, tokenizer: PieceTable) -> SpecialTokens:
     """Collect BOS, EOS and stop tokens from GGUF keys, the configs and the vocabulary.
 
     Raises:
@@ -60,12 +60,12 @@ def _adds_bos_by_default(gguf: Mapping[str, Any]) -> bool:
     return not is_byte_level or gguf.get("tokenizer.ggml.pre") == "llama-bpe"
 
 
-def stop_token_ids(checkpoint: Checkpoint, tokenizer: Tokenizer) -> list[int]:
+def stop_token_ids(checkpoint: Checkpoint, tokenizer: PieceTable) -> list[int]:
     """Return the ids that end a reply, ascending (see `special_tokens`)."""
     return special_tokens(checkpoint, tokenizer).stop_token_ids
 
 
-def _find_ids(checkpoint: Checkpoint, tokenizer: Tokenizer, name: str) -> list[int]:
+def _find_ids(checkpoint: Checkpoint, tokenizer: PieceTable, name: str) -> list[int]:
     """List the ids that any file of the model names for "bos", "eos" or "eot", best file first."""
     key = f"{name}_token_id"
     found: list[tuple[str, Any]] = [
@@ -89,7 +89,7 @@ def _find_ids(checkpoint: Checkpoint, tokenizer: Tokenizer, name: str) -> list[i
     return ids
 
 
-def _config_id(checkpoint: Checkpoint, tokenizer: Tokenizer, name: str) -> int | None:
+def _config_id(checkpoint: Checkpoint, tokenizer: PieceTable, name: str) -> int | None:
     """Look up bos_token or eos_token of tokenizer_config.json: a string, or an object."""
     token = checkpoint.tokenizer.config.get(f"{name}_token")
     if isinstance(token, Mapping):
