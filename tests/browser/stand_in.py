@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 WORKER = (Path(__file__).parent / "stand_in.js").read_text(encoding="utf-8")
 SECONDS = 20  # nothing here computes
-CHAT = {
+CHAT: dict[str, Any] = {
     "prefix": "<bos>",
     "roles": {
         "user": {"prefix": "<user>", "suffix": "\n", "trim": True},

@@ -20,8 +20,7 @@ export class Chats {
     try {
       const store = await openChatStore(name);
       const { list, damaged } = readAll(await store.all());
-      const trouble = damaged ? `${damaged} stored chats are damaged and cannot be shown.` : "";
-      return new Chats(store, list, trouble);
+      return new Chats(store, list, damaged ? damagedText(damaged) : "");
     } catch (error) {
       console.info("chats are not kept:", error);
       return new Chats(NOWHERE, [], NOT_KEPT);
@@ -125,6 +124,12 @@ export class Chats {
     this.trouble = "";
     this.onChange();
   }
+}
+
+/** @param {number} count */
+function damagedText(count) {
+  const chats = count === 1 ? "1 stored chat is" : `${count} stored chats are`;
+  return `${chats} damaged and cannot be shown.`;
 }
 
 /**

@@ -52,6 +52,7 @@ const chatsButton = byId("chats-button", HTMLButtonElement);
 const contextUsed = byId("context-used", HTMLElement);
 /** @type {Chat | null} */
 let chat = null;
+let told = ""; // what was said of the store of chats
 /** @type {Manifest | null} of the model that is shown */
 let shown = null;
 /** @type {AbortController | null} ends the load that is under way */
@@ -288,9 +289,11 @@ function showChat(current) {
   showChats();
 }
 
-/** Show the list of conversations as it is now. */
+/** Show the list of conversations as it is now, and beside the chat what is wrong with it. */
 function showChats() {
   chatList.show(chats.list, chat?.conversation ?? null, chats.trouble);
+  if (chats.trouble && chats.trouble !== told && chat) panel.append(note(chats.trouble));
+  if (chat) told = chats.trouble;
 }
 
 /** @param {Conversation} conversation */

@@ -64,7 +64,7 @@ async function importFiles({ id, name }, files, onProgress) {
  * @param {string[]} missing
  * @returns {string}
  */
-export function outcome(name, imported, missing) {
+function outcome(name, imported, missing) {
   if (!missing.length) return `All of ${name} is on this device.`;
   if (!imported) return `None of these files is of this build of ${name}.`;
   const shown = missing.slice(0, NAMED).join(", ");
@@ -118,9 +118,8 @@ function listen(root, take) {
  */
 async function droppedFiles(items) {
   // All entries first: the list of items is empty once anything was awaited.
-  const waiting = Array.from(items, (item) => item.webkitGetAsEntry()).filter(
-    (one) => one !== null,
-  );
+  const entries = Array.from(items, (item) => item.webkitGetAsEntry());
+  const waiting = entries.filter((entry) => entry !== null);
   /** @type {File[]} */
   const files = [];
   for (let entry = waiting.pop(); entry && files.length < MAX_FILES; entry = waiting.pop()) {
