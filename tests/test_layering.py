@@ -50,6 +50,7 @@ LAYERS: tuple[Mapping[str, str], ...] = (
         "webgemma.program.spec": "program.json as dataclasses",
         "webgemma.program.plan": "where scratch lies",
         "webgemma.chat": "a chat template becomes data; encodes with the tokenizer",
+        "webgemma.structured": "a JSON Schema becomes a grammar, and replies are held to it",
         "webgemma.serve": "the local server; reads the layout only",
         "webgemma.site": "writes the site's folder, knows no model",
     },
@@ -92,6 +93,7 @@ THIRD_PARTY = {
     "gguf": {"webgemma.storage"},
     "huggingface_hub": {"webgemma.sources"},
     "jinja2": {"webgemma.shaders", "webgemma.chat"},
+    "llguidance": {"webgemma.structured"},
     "rich": {"webgemma.progress"},
     "rjsmin": {"webgemma.web"},
     "safetensors": {"webgemma.sources"},
@@ -113,6 +115,7 @@ THIRD_PARTY = {
         "webgemma.self_test",
         "webgemma.sources",
         "webgemma.storage",
+        "webgemma.structured",
         "webgemma.tokenizer",
     },
 }

@@ -6,6 +6,7 @@
 /** @import { Prompt } from "./prompt.js" */
 /** @import { CheckedRequest } from "./request.js" */
 /** @import { Choice } from "./sampling.js" */
+/** @import { Constraint } from "./structured/constraint.js" */
 
 import { readPrompt } from "./prompt.js";
 import { StopText } from "./stop.js";
@@ -38,8 +39,10 @@ export async function* complete(model, request, signal) {
  * @param {AbortSignal} signal
  * @returns {AsyncGenerator<ChoiceEvent, Generation, void>}
  */
-async function* reply({ manifest, tokenizer, session }, request, prompt, index, signal) {
+async function* reply(model, request, prompt, index, signal) {
+  const { manifest, tokenizer, session } = model;
   const writer = new ReplyWriter(tokenizer, request, index);
+  const constraint = await constrain(model, request, prompt);
   const enough = new AbortController(); // a stop string was found
   signal.addEventListener("abort", () => enough.abort(), { once: true });
   const { sampling } = request;
@@ -49,7 +52,40 @@ async function* reply({ manifest, tokenizer, session }, request, prompt, index, 
     sampling: { ...sampling, seed: (sampling.seed + index) >>> 0 },
     stopTokenIds: manifest.generation.stop_token_ids,
     signal: signal.aborted ? signal : enough.signal,
+    constraint,
   });
+  try {
+    return yield* write(writer, tokens, enough);
+  } finally {
+    constraint?.destroy();
+  }
+}
+
+/**
+ * What holds a reply to the schema that it has to fit; null if it may be any text.
+ * @param {Model} model
+ * @param {CheckedRequest} request
+ * @param {Prompt} prompt
+ * @returns {Promise<Constraint | null>}
+ */
+async function constrain(model, { schema, max_tokens }, { tokens }) {
+  if (!schema) return null;
+  const { manifest, tokenizer, session, runner } = model;
+  session.checkLength(tokens);
+  const { Constrainer } = await import("./structured/xgrammar.js"); // few replies need it
+  const { stop_token_ids } = manifest.generation;
+  model.constrainer ??= new Constrainer(tokenizer, stop_token_ids, runner.program.vocab_size);
+  return model.constrainer.constraint(schema, session.limit(tokens, max_tokens ?? undefined));
+}
+
+/**
+ * Make events of a reply's tokens.
+ * @param {ReplyWriter} writer
+ * @param {AsyncGenerator<Choice, Generation, void>} tokens
+ * @param {AbortController} enough ends the tokens
+ * @returns {AsyncGenerator<ChoiceEvent, Generation, void>}
+ */
+async function* write(writer, tokens, enough) {
   let step = await tokens.next();
   while (!step.done) {
     const event = writer.push(step.value);

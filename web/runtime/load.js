@@ -3,6 +3,7 @@
 /** @import { LoadOptions, Manifest, ModelInfo, TensorCache } from "./types.d.ts" */
 /** @import { FetchOptions } from "./files.js" */
 /** @import { Runner } from "./runner.js" */
+/** @import { Constrainer } from "./structured/xgrammar.js" */
 
 import { describeAdapter, neededLimits, requestAdapter, requestDevice } from "./device.js";
 import { fetchJson, fetchManifest, fetchText } from "./files.js";
@@ -26,6 +27,7 @@ const TENSOR_CACHE = "ndarray-cache.json";
  * @property {Session} session
  * @property {Runner} runner
  * @property {ModelInfo} info
+ * @property {Constrainer} [constrainer] once a reply was to be JSON
  */
 
 /**

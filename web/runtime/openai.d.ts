@@ -55,6 +55,15 @@ export interface SamplingRequest {
   model?: string | null;
 }
 
+/** Replies that are JSON are held to it token by token: docs/structured.md. */
+export type ResponseFormat =
+  | { type: "text" }
+  | { type: "json_object" }
+  | {
+      type: "json_schema";
+      json_schema: { schema?: Record<string, unknown>; [other: string]: unknown };
+    };
+
 export interface ChatRequest extends SamplingRequest {
   messages: RequestMessage[];
   logprobs?: boolean | null;
@@ -62,7 +71,7 @@ export interface ChatRequest extends SamplingRequest {
   tools?: Tool[] | null;
   tool_choice?: ToolChoice | null;
   parallel_tool_calls?: boolean | null;
-  response_format?: { type: "text" } | null;
+  response_format?: ResponseFormat | null;
 }
 
 export interface CompletionRequest extends SamplingRequest {

@@ -14,6 +14,7 @@ import { wrong } from "./refusal.js";
  * @property {Sampling} sampling
  * @property {number | null} max_tokens null: until the context is full
  * @property {string[]} stop
+ * @property {object | null} schema the JSON Schema that the reply has to fit; null: any text
  * @property {boolean} drops_oldest
  */
 
@@ -33,6 +34,7 @@ export const OPTIONS = [
   "logit_bias",
   "logprobs",
   "top_logprobs",
+  "response_format",
   "context_full",
 ];
 
@@ -52,6 +54,7 @@ const MAX_BIAS = 100;
 const MAX_LOGPROBS = 20;
 const MAX_STOPS = 4; // OpenAI's, as the other limits
 const CONTEXT_FULL = ["stop", "drop_oldest"];
+const FORMATS = ["text", "json_object", "json_schema"];
 /** Options for which a model's generation_config.json or mlc-chat-config.json may have a value. */
 const OWN_VALUES = [...Object.keys(NUMBERS), "top_k"];
 
@@ -75,6 +78,11 @@ export function checkOptions(given, generation) {
     throw wrong("context_full", context_full, CONTEXT_FULL.join(" or "));
   }
   const seed = checkInteger(wanted, "seed", 0, MAX_SEED);
+  const schema = checkFormat(wanted.response_format ?? { type: "text" });
+  const stop = checkStop(wanted.stop ?? []);
+  if (schema && stop.length) {
+    throw wrong("stop", wanted.stop, "none beside response_format: it would cut the JSON");
+  }
   const numbers = Object.fromEntries(
     Object.entries(NUMBERS).map(([name, range]) => [name, checkNumber(wanted, name, ...range)]),
   );
@@ -87,7 +95,8 @@ export function checkOptions(given, generation) {
       top_logprobs: checkTopLogprobs(wanted),
     }),
     max_tokens: checkMaxTokens(wanted),
-    stop: checkStop(wanted.stop ?? []),
+    stop,
+    schema,
     drops_oldest: context_full === "drop_oldest",
   };
 }
@@ -154,6 +163,22 @@ function checkStop(stop) {
     return list;
   }
   throw wrong("stop", stop, `a text, or a list of at most ${MAX_STOPS}, none of them empty`);
+}
+
+/**
+ * The schema of a response_format; null for any text.
+ * @param {any} format
+ * @returns {object | null}
+ */
+function checkFormat(format) {
+  const { type } = format;
+  if (!FORMATS.includes(type))
+    throw wrong("response_format", format, `a type of ${FORMATS.join(", ")}`);
+  if (type === "text") return null;
+  if (type === "json_object") return { type: "object" };
+  const schema = format.json_schema?.schema;
+  if (schema?.constructor === Object) return schema;
+  throw wrong("response_format.json_schema", format.json_schema, "an object with a schema");
 }
 
 /**

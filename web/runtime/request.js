@@ -10,11 +10,9 @@ import { unsupported, wrong } from "./refusal.js";
 import { checkToolCalls, checkTools } from "./tools.js";
 
 const COMMON = [...OPTIONS, "n", "stream", "stream_options", "model"];
-const CHAT_FIELDS = [
-  ...COMMON,
-  ...["messages", "tools", "tool_choice", "parallel_tool_calls", "response_format"],
-];
-const COMPLETION_FIELDS = [...COMMON, "prompt", "echo"].filter((name) => name !== "top_logprobs");
+const CHAT_FIELDS = [...COMMON, ...["messages", "tools", "tool_choice", "parallel_tool_calls"]];
+const CHAT_ONLY = ["top_logprobs", "response_format"];
+const COMPLETION_FIELDS = [...COMMON, "prompt", "echo"].filter((name) => !CHAT_ONLY.includes(name));
 const ROLES = ["system", "developer", "user", "assistant", "tool"];
 const MAX_N = 128; // OpenAI's
 
@@ -35,16 +33,17 @@ const MAX_N = 128; // OpenAI's
  */
 export function checkChatRequest(request, model) {
   const fields = present(request, CHAT_FIELDS);
-  const { type = "text", ...rest } = /** @type {any} */ (fields.response_format ?? {});
-  if (type !== "text" || Object.keys(rest).length) {
-    throw unsupported(`response_format.type ${type}`, ["text"]);
-  }
   const messages = checkMessages(fields.messages);
+  const common = checkCommon(fields, fields, model);
+  const tools = checkTools(fields);
+  if (tools && common.schema) {
+    throw wrong("response_format", "JSON", "text beside tools: a reply is one or the other");
+  }
   return {
-    ...checkCommon(fields, fields, model),
+    ...common,
     messages: messages.map(({ images, ...message }) => message),
     images: messages.flatMap(({ images }) => images),
-    tools: checkTools(fields),
+    tools,
   };
 }
 

@@ -1,9 +1,12 @@
 /**
  * Chooses the next token from a row of logits, on the host. The twin of webgemma/runtime/sampling.py.
  *
- * In this order: penalties, logit_bias, temperature, top_k, top_p, min_p, and the Gumbel-max draw
- * of docs/program.md, all in float64. docs/javascript.md says whose definitions these are.
+ * In this order: the mask of a constraint, penalties, logit_bias, temperature, top_k, top_p, min_p,
+ * and the Gumbel-max draw of docs/program.md, all in float64. docs/javascript.md says whose
+ * definitions these are.
  */
+
+/** @import { Constraint } from "./structured/constraint.js" */
 
 import { ConfigError } from "./errors.js";
 
@@ -74,13 +77,15 @@ export class Sampler {
    * @param {Sampling} sampling
    * @param {number[]} prompt
    * @param {number} vocabSize
+   * @param {Constraint | null} [constraint] says which tokens may come; by default all
    */
-  constructor(sampling, prompt, vocabSize) {
+  constructor(sampling, prompt, vocabSize, constraint = null) {
     const wrong = Object.keys(sampling.logit_bias).find((token) => Number(token) >= vocabSize);
     if (wrong !== undefined) {
       throw new ConfigError(`logit_bias: got token ${wrong}, expected 0 to ${vocabSize - 1}.`);
     }
     this.sampling = sampling;
+    this.constraint = constraint;
     this.seen = new Set(prompt);
     /** @type {Map<number, number>} how often each token was chosen */
     this.counts = new Map();
@@ -90,11 +95,13 @@ export class Sampler {
   /**
    * The next token after a row of logits.
    * @param {Float32Array} logits [vocab_size]
+   * @param {Uint32Array | null} [mask] the constraint's
    * @returns {Choice}
    */
-  choose(logits) {
-    const scores = this.score(logits);
-    const token_id = draw(scores, keep(scores, this.sampling), this.sampling, this.numGenerated);
+  choose(logits, mask = null) {
+    const scores = this.score(logits, mask);
+    const drawn = draw(scores, keep(scores, this.sampling), this.sampling, this.numGenerated);
+    const token_id = this.constraint ? this.constraint.take(drawn) : drawn;
     this.seen.add(token_id);
     this.counts.set(token_id, (this.counts.get(token_id) ?? 0) + 1);
     this.numGenerated += 1;
@@ -105,13 +112,16 @@ export class Sampler {
   }
 
   /**
-   * Logits with penalties and bias, divided by the temperature unless that is 0.
+   * Logits with penalties and bias, divided by the temperature unless that is 0. That of a token
+   * that may not come is -Infinity.
    * @param {Float32Array} logits [vocab_size]
+   * @param {Uint32Array | null} [mask]
    * @returns {Float64Array} [vocab_size]
    */
-  score(logits) {
+  score(logits, mask = null) {
     const { repetition_penalty, frequency_penalty, presence_penalty } = this.sampling;
     const scores = new Float64Array(logits);
+    if (mask) forbid(scores, mask);
     if (repetition_penalty !== 1) {
       for (const token of this.seen) {
         if (scores[token] > 0) scores[token] /= repetition_penalty;
@@ -127,6 +137,17 @@ export class Sampler {
     const { temperature } = this.sampling;
     if (temperature > 0) for (let i = 0; i < scores.length; i++) scores[i] /= temperature;
     return scores;
+  }
+}
+
+/**
+ * Give -Infinity to the tokens whose bit is not set; bits that are not there are not.
+ * @param {Float64Array} scores [vocab_size]
+ * @param {Uint32Array} mask
+ */
+function forbid(scores, mask) {
+  for (let token = 0; token < scores.length; token++) {
+    if (!((mask[token >>> 5] >>> (token & 31)) & 1)) scores[token] = -Infinity;
   }
 }
 

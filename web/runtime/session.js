@@ -8,6 +8,7 @@
 /** @import { Runner } from "./runner.js" */
 /** @import { Choice, Sampling } from "./sampling.js" */
 /** @import { Steps } from "./steps.js" */
+/** @import { Constraint } from "./structured/constraint.js" */
 /** @import { Pixels } from "./vision.js" */
 
 import { ConfigError } from "./errors.js";
@@ -22,6 +23,7 @@ import { checkPrefix, encodeImage, samePixels } from "./vision.js";
  * @property {Pixels | null} [pixels] the image of a model that sees
  * @property {Iterable<number>} [stopTokenIds] end the text and are not part of it
  * @property {AbortSignal} [signal] ends the text early, with finish_reason "abort"
+ * @property {Constraint | null} [constraint] says which tokens may come; made for so many as `limit`
  */
 
 /**
@@ -149,13 +151,22 @@ export class Session {
   }
 
   /**
+   * How many tokens can be generated behind a prompt.
+   * @param {number[]} tokenIds
+   * @param {number} [maxTokens]
+   */
+  limit(tokenIds, maxTokens = Infinity) {
+    return Math.min(maxTokens, this.contextWindowSize - tokenIds.length + 1); // the last needs no place
+  }
+
+  /**
    * Generate tokens after a prompt.
    * @param {number[]} tokenIds
    * @param {GenerateOptions} [options]
    * @returns {AsyncGenerator<Choice, Generation, void>}
    */
   async *generate(tokenIds, options = {}) {
-    const { signal, pixels = null, maxTokens = Infinity, sampling } = options;
+    const { signal, pixels = null, maxTokens, sampling, constraint = null } = options;
     const started = performance.now();
     this.checkLength(tokenIds);
     if (signal?.aborted) return { ...NOTHING };
@@ -166,9 +177,9 @@ export class Session {
     let chunk = { position: 0, num_tokens: 0 };
     for await (chunk of this.prefill(tokenIds, cached_tokens)) if (signal?.aborted) break;
     this.prompt = tokenIds;
-    const room = this.contextWindowSize - tokenIds.length + 1; // the last token needs no place
-    const limit = Math.min(maxTokens, room);
-    const steps = makeSteps(this.runner, chunk, tokenIds, { ...GREEDY, ...sampling }, limit);
+    const limit = this.limit(tokenIds, maxTokens);
+    const chosen = { ...GREEDY, ...sampling };
+    const steps = makeSteps(this.runner, chunk, tokenIds, chosen, limit, constraint);
     const { first, ...ended } = yield* this.take(steps, new Set(options.stopTokenIds), signal);
     return {
       ...ended,

@@ -2,11 +2,13 @@
  * The steps behind a prefilled prompt: each gives a token. The twin of webgemma/runtime/steps.py.
  *
  * Where temperature and seed alone decide, the program chooses and several steps are under way
- * before the first is read back; for every other option the host reads the logits and chooses.
+ * before the first is read back; for every other option, and for a text that is held to a grammar,
+ * the host reads the logits and chooses.
  */
 
 /** @import { Runner } from "./runner.js" */
 /** @import { Choice, Sampling } from "./sampling.js" */
+/** @import { Constraint } from "./structured/constraint.js" */
 
 import { Sampler, readsLogits } from "./sampling.js";
 
@@ -23,15 +25,16 @@ const SLOW_STEP_MS = 50; // from here on a read-back costs nothing, and Stop sho
  * @param {number[]} prompt
  * @param {Sampling} sampling
  * @param {number} limit at most so many steps
+ * @param {Constraint | null} constraint says which tokens may come; null: all
  * @returns {Steps}
  */
-export function makeSteps(runner, chunk, prompt, sampling, limit) {
-  if (!readsLogits(sampling)) {
+export function makeSteps(runner, chunk, prompt, sampling, limit, constraint) {
+  if (!constraint && !readsLogits(sampling)) {
     const { temperature, seed } = sampling;
     runner.writeState({ temperature, seed, num_generated: 0 });
     return new ProgramSteps(runner, chunk, limit);
   }
-  const sampler = new Sampler(sampling, prompt, runner.program.vocab_size);
+  const sampler = new Sampler(sampling, prompt, runner.program.vocab_size, constraint);
   runner.writeState({ temperature: 0, num_generated: 0 });
   return new HostSteps(runner, chunk, limit, sampler);
 }
@@ -107,7 +110,9 @@ class HostSteps {
       this.runner.writeState({ token_id: this.choice.token_id });
       this.runner.run("decode", { num_tokens: 1, position: this.position++ });
     }
-    this.choice = this.sampler.choose(await this.runner.readNextLogits());
+    const mask = this.sampler.constraint?.mask() ?? null; // while the GPU works
+    const logits = await this.runner.readNextLogits();
+    this.choice = this.sampler.choose(logits, await mask);
     return this.choice;
   }
 }

@@ -96,7 +96,7 @@ function isolate(text, pattern) {
 }
 
 /** The character of every byte: printable ones stand for themselves, the others for 256 and up. */
-function byteCharacters() {
+export function byteCharacters() {
   let next = 256;
   return Array.from({ length: 256 }, (_, byte) => {
     const isPrintable = (byte > 0x20 && byte < 0x7f) || (byte > 0xa0 && byte !== 0xad);

@@ -28,6 +28,7 @@ test("a minimal request is filled in, with the model's own values", () => {
     n: 1,
     max_tokens: null,
     stop: [],
+    schema: null,
     drops_oldest: false,
   });
   const { seed, ...rest } = sampling;

@@ -13,6 +13,7 @@ from typing import Any, TypedDict
 
 from webgemma.errors import ConfigError, UnsupportedError
 from webgemma.runtime.sampling import Sampling
+from webgemma.structured import ANY_OBJECT
 
 
 class GenerateOptions(TypedDict, total=False):
@@ -41,6 +42,9 @@ class GenerateOptions(TypedDict, total=False):
     logit_bias: Mapping[str | int, float] | None
     logprobs: bool | None
     top_logprobs: int | None
+    response_format: Mapping[str, Any] | None
+    """{"type": "json_object"}, or {"type": "json_schema", "json_schema": {"name", "schema"}}: the
+    answer is such JSON, held to it token by token (docs/structured.md)."""
     context_full: str | None
     """ "stop" (default), or "drop_oldest": forget the oldest turns of a chat."""
 
@@ -60,6 +64,7 @@ MAX_BIAS = 100
 MAX_LOGPROBS = 20
 MAX_STOPS = 4  # OpenAI's, as the other limits
 CONTEXT_FULL = ("stop", "drop_oldest")
+FORMATS = ("text", "json_object", "json_schema")
 OWN_VALUES = (*NUMBERS, "top_k")
 """Options for which a model's generation_config.json or mlc-chat-config.json may have a value."""
 
@@ -72,6 +77,8 @@ class Options:
     max_tokens: int | None
     """None: until the context is full."""
     stop: tuple[str, ...]
+    schema: Any
+    """The JSON Schema that the answer has to fit; None: any text."""
     drops_oldest: bool
 
 
@@ -97,6 +104,10 @@ def check_options(given: Mapping[str, Any], generation: Mapping[str, Any]) -> Op
     if context_full not in CONTEXT_FULL:
         raise wrong("context_full", context_full, " or ".join(CONTEXT_FULL))
     seed = _integer(wanted, "seed", 0, MAX_SEED)
+    schema = _schema(wanted.get("response_format", {"type": "text"}))
+    stop = _stop(wanted.get("stop", ()))
+    if schema is not None and stop:
+        raise wrong("stop", wanted["stop"], "none beside response_format: it would cut the JSON")
     return Options(
         sampling=Sampling(
             **{name: _number(wanted, name, *range_) for name, range_ in NUMBERS.items()},
@@ -106,7 +117,8 @@ def check_options(given: Mapping[str, Any], generation: Mapping[str, Any]) -> Op
             top_logprobs=_top_logprobs(wanted),
         ),
         max_tokens=_max_tokens(wanted),
-        stop=_stop(wanted.get("stop", ())),
+        stop=stop,
+        schema=schema,
         drops_oldest=context_full == "drop_oldest",
     )
 
@@ -157,6 +169,19 @@ def _stop(stop: Any) -> tuple[str, ...]:
     if len(texts) <= MAX_STOPS and all(isinstance(text, str) and text for text in texts):
         return tuple(texts)
     raise wrong("stop", stop, f"a text, or a list of at most {MAX_STOPS}, none of them empty")
+
+
+def _schema(response_format: Any) -> Any:
+    """The schema of a response_format; None for any text."""
+    kind = response_format.get("type") if isinstance(response_format, Mapping) else None
+    if kind not in FORMATS:
+        raise wrong("response_format", response_format, f"a type of {', '.join(FORMATS)}")
+    if kind != "json_schema":
+        return ANY_OBJECT if kind == "json_object" else None
+    described = response_format.get("json_schema")
+    if isinstance(described, Mapping) and isinstance(described.get("schema"), Mapping):
+        return described["schema"]
+    raise wrong("response_format.json_schema", described, "an object with a schema")
 
 
 def _logit_bias(bias: Any) -> dict[int, float]:

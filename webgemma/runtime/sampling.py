@@ -1,7 +1,8 @@
 """Chooses the next token from a row of logits, on the host. web/runtime/sampling.js is its twin.
 
-In this order: penalties, logit_bias, temperature, top_k, top_p, min_p, and the Gumbel-max draw of
-docs/program.md, all in float64. docs/javascript.md says whose definitions these are.
+In this order: the mask of a constraint, penalties, logit_bias, temperature, top_k, top_p, min_p,
+and the Gumbel-max draw of docs/program.md, all in float64. docs/javascript.md says whose
+definitions these are.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from webgemma.errors import ConfigError
+from webgemma.structured import Constraint, Mask
 
 Scores = NDArray[np.float64]
 """A score of every token: logits, adjusted and divided by the temperature."""
@@ -68,8 +70,20 @@ class Choice:
 class Sampler:
     """Chooses token after token of one text."""
 
-    def __init__(self, sampling: Sampling, prompt: Sequence[int], vocab_size: int) -> None:
+    def __init__(
+        self,
+        sampling: Sampling,
+        prompt: Sequence[int],
+        vocab_size: int,
+        constraint: Constraint | None = None,
+    ) -> None:
         """Begin behind a prompt.
+
+        Args:
+            sampling: How to choose.
+            prompt: Its tokens.
+            vocab_size: Of the logits.
+            constraint: Says which tokens may come; all by default.
 
         Raises:
             ConfigError: logit_bias names a token that is not in the vocabulary.
@@ -79,6 +93,7 @@ class Sampler:
             msg = f"logit_bias: got token {wrong}, expected 0 to {vocab_size - 1}."
             raise ConfigError(msg)
         self.sampling = sampling
+        self.constraint = constraint
         self.seen = set(prompt)
         self.counts: Counter[int] = Counter()
 
@@ -86,6 +101,8 @@ class Sampler:
         """The next token after a row of logits, float32 [vocab_size]."""
         scores = self.score(logits)
         token = draw(scores, keep(scores, self.sampling), self.sampling, self.counts.total())
+        if self.constraint is not None:
+            token = self.constraint.take(token)
         self.seen.add(token)
         self.counts[token] += 1
         if self.sampling.top_logprobs is None:
@@ -94,9 +111,14 @@ class Sampler:
         return Choice(token, logprob, top)
 
     def score(self, logits: NDArray[np.float32]) -> Scores:
-        """Logits with penalties and bias, divided by the temperature unless that is 0."""
+        """Logits with penalties and bias, divided by the temperature unless that is 0.
+
+        That of a token that may not come is -inf.
+        """
         s = self.sampling
         scores = logits.astype(np.float64)
+        if self.constraint is not None:
+            scores[~allowed(self.constraint.mask(), len(scores))] = -np.inf
         if s.repetition_penalty != 1:
             for token in self.seen:
                 score = scores[token]
@@ -107,6 +129,12 @@ class Sampler:
         for token, bias in s.logit_bias.items():
             scores[token] += bias
         return scores / s.temperature if s.temperature > 0 else scores
+
+
+def allowed(mask: Mask, vocab_size: int) -> NDArray[np.bool_]:
+    """Whether each token's bit is set, bool [vocab_size]; bits that are not there are not."""
+    bits = np.unpackbits(mask.view(np.uint8), count=vocab_size, bitorder="little")
+    return bits.astype(bool)
 
 
 def keep(scores: Scores, sampling: Sampling) -> Tokens | None:

@@ -24,7 +24,7 @@ from webgemma.runtime.options import MAX_SEED, GenerateOptions, Options, check_o
 from webgemma.runtime.prompt import Prompt, PromptEncoder
 from webgemma.runtime.responses import chat_completion
 from webgemma.runtime.runner import Runner, choose_variant
-from webgemma.runtime.sampling import Choice
+from webgemma.runtime.sampling import Choice, Sampling
 from webgemma.runtime.shards import SiteModel, open_site_model
 from webgemma.runtime.steps import Chunk, make_steps
 from webgemma.runtime.tools import CallText, Toolset, check_tools
@@ -35,6 +35,7 @@ from webgemma.runtime.vision import (
     encode_image,
     pixels_of,
 )
+from webgemma.structured import Constrainer, Constraint, schema_grammar
 from webgemma.tokenizer import Tokenizer
 
 MAX_N = 128  # OpenAI's
@@ -52,6 +53,8 @@ class Session:
         self.prompts = PromptEncoder(
             model.manifest, self.program, tokenizer, runner.context_window_size
         )
+        stop_token_ids = model.manifest["generation"]["stop_token_ids"]
+        self.constrainer = Constrainer(tokenizer, stop_token_ids, self.program.vocab_size)
         self.load_s = 0.0
         self.cached: list[int] = []
         """Tokens whose keys and values are in the caches."""
@@ -270,15 +273,18 @@ class Session:
         """Begin a text behind a prompt's tokens.
 
         Raises:
-            ConfigError: the prompt does not fit the context.
+            ConfigError: the prompt does not fit the context, or has too little room behind it.
         """
         self.check_length(tokens)
         if self.program.image is not None:
             check_prefix(self.program, len(tokens))
         timings = {"load_s": self.load_s}
+        room = self.context_window_size - len(tokens) + 1  # the last token needs no place
+        limit = room if options.max_tokens is None else min(options.max_tokens, room)
+        constraint = self.constraint(options.schema, limit, tools)
         return Generation(
             tokens,
-            self.token_steps(tokens, options, pixels, timings),
+            self.token_steps(tokens, options.sampling, limit, pixels, constraint, timings),
             self.tokenizer,
             self.model.manifest["generation"]["stop_token_ids"],
             StopText(options.stop),
@@ -286,11 +292,26 @@ class Session:
             timings,
         )
 
+    def constraint(self, schema: Any, limit: int, tools: Toolset | None) -> Constraint | None:
+        """What holds a text of at most `limit` tokens to a schema; None without one.
+
+        Raises:
+            ConfigError: no value of the schema is so short, or functions may be called instead.
+            UnsupportedError: it cannot be held to all of the schema.
+        """
+        if schema is None:
+            return None
+        if tools:
+            raise wrong("response_format", "JSON", "text beside tools: a reply is one or the other")
+        return self.constrainer.constraint(schema_grammar(schema), limit)
+
     def token_steps(
         self,
         tokens: list[int],
-        options: Options,
+        sampling: Sampling,
+        limit: int,
         pixels: Pixels | None,
+        constraint: Constraint | None,
         timings: dict[str, float],
     ) -> Iterator[list[Choice]]:
         """Prefill what is not in the caches, then decode; yields the tokens of every read-back."""
@@ -302,9 +323,7 @@ class Session:
         for position, num_tokens in self.prefill(tokens, keep=keep):
             chunk = Chunk(position, num_tokens)
         self.prompt = tokens
-        room = self.context_window_size - len(tokens) + 1  # the last token needs no place
-        limit = room if options.max_tokens is None else min(options.max_tokens, room)
-        yield from make_steps(self.runner, chunk, self.cached, options.sampling, limit)
+        yield from make_steps(self.runner, chunk, self.cached, sampling, limit, constraint)
 
     def reusable(self, tokens: Sequence[int], pixels: Pixels | None) -> int:
         """How many leading tokens of a prompt need not be run again; never its last one.

@@ -1,7 +1,8 @@
 """The steps behind a prefilled prompt: each yields a token. web/runtime/steps.js is the twin.
 
 Where temperature and seed alone decide, the program chooses and several steps are under way before
-the first is read back; for every other option the host reads the logits and chooses.
+the first is read back; for every other option, and for an answer that is held to a grammar, the
+host reads the logits and chooses.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 
 from webgemma.runtime.runner import Runner
 from webgemma.runtime.sampling import Choice, Sampler, Sampling
+from webgemma.structured import Constraint
 
 STEPS_PER_READ = 8  # decode steps submitted before the tokens are read back, at most
 SECONDS_PER_READ = 0.1  # text should appear at least this often
@@ -31,7 +33,12 @@ class Chunk:
 
 
 def make_steps(
-    runner: Runner, chunk: Chunk, cached: list[int], sampling: Sampling, limit: int
+    runner: Runner,
+    chunk: Chunk,
+    cached: list[int],
+    sampling: Sampling,
+    limit: int,
+    constraint: Constraint | None = None,
 ) -> Iterator[list[Choice]]:
     """Generate at most `limit` tokens; yields those of every read-back.
 
@@ -41,14 +48,15 @@ def make_steps(
         cached: The tokens in the caches, the prompt's by now; grows with the steps.
         sampling: How to choose.
         limit: 1 or more.
+        constraint: Says which tokens may come; all by default.
     """
     sample = {"position": chunk.position, "num_tokens": chunk.num_tokens}
-    if not sampling.reads_logits:
+    if constraint is None and not sampling.reads_logits:
         words = {"temperature": sampling.temperature, "seed": sampling.seed}
         runner.write_state({**words, "num_generated": 0})
         runner.run("sample", sample)
         return choose_in_program(runner, chunk.end, cached, limit)
-    sampler = Sampler(sampling, cached, runner.program.vocab_size)
+    sampler = Sampler(sampling, cached, runner.program.vocab_size, constraint)
     runner.write_state({"temperature": 0.0, "num_generated": 0})
     runner.run("sample", sample)
     return choose_on_host(runner, chunk.end, cached, limit, sampler)
