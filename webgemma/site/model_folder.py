@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 DIGEST_LENGTH = 16
 """Hexadecimal digits of a digest that stand in a folder's name."""
+WRITE_NBYTES = 256 << 10
+"""Written at a time: ext4 took four to ten times as long for 16 MB at once (Linux 6.18)."""
 
 
 def to_json(value: Any) -> bytes:
@@ -162,8 +164,10 @@ class HashingFile:
             How many.
         """
         view = memoryview(data).cast("B")
-        self._hash.update(view)
-        self._raw.write(view)
+        for start in range(0, view.nbytes, WRITE_NBYTES):
+            part = view[start : start + WRITE_NBYTES]
+            self._hash.update(part)
+            self._raw.write(part)
         self.nbytes += view.nbytes
         return view.nbytes
 

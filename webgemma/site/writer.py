@@ -89,6 +89,7 @@ class SiteWriter:
         try:
             for staging in self._stagings():
                 staging.create()
+            self._lay_page(self._staging.folder)
         except BaseException:
             self._discard()
             raise
@@ -142,15 +143,21 @@ class SiteWriter:
             staging.discard()
         self._staging = self._weights_staging = None
 
-    def _complete(self, folder: Path) -> None:
-        """Add the page and the index, and check the whole against the host."""
-        assert self._models, "a site has a model"
-        assert all(model.is_finished for model in self._models), "finish() was not called"
-        index = [{"id": model.id, "name": model.name} for model in self._models]
+    def _lay_page(self, folder: Path) -> None:
+        """Lay the page's files, which know no model, into the folder."""
         try:
             copy_web(folder)
             if self._weights_url is not None:
                 allow_connections(folder, connect_sources(self._weights_url))
+        except OSError as error:
+            raise cannot_write(self.path, error) from error
+
+    def _complete(self, folder: Path) -> None:
+        """Add what names the models and the page's files, and check the whole against the host."""
+        assert self._models, "a site has a model"
+        assert all(model.is_finished for model in self._models), "finish() was not called"
+        index = [{"id": model.id, "name": model.name} for model in self._models]
+        try:
             contents = {"version": SITE_VERSION, "models": index}
             contents["shell"] = write_service_worker(folder)
             (folder / INDEX).write_bytes(to_json(contents))

@@ -8,7 +8,7 @@ from webgemma.checkpoint import Checkpoint
 from webgemma.errors import FormatError
 from webgemma.progress import Progress
 
-HASH_CHUNK_NBYTES = 8 << 20
+HASH_CHUNK_NBYTES = 256 << 10  # read into the same memory again and again, it stays in a cache
 
 
 def hash_files(checkpoint: Checkpoint, progress: Progress) -> dict[str, str]:
@@ -20,15 +20,16 @@ def hash_files(checkpoint: Checkpoint, progress: Progress) -> dict[str, str]:
     total = sum(path.stat().st_size for path in checkpoint.files)
     done = 0
     hashes = {}
+    buffer = memoryview(bytearray(HASH_CHUNK_NBYTES))
     for path in checkpoint.files:
         digest, md5 = hashlib.sha256(), hashlib.md5(usedforsecurity=False)
         listed = checkpoint.md5.get(path.name)
-        with path.open("rb") as file:
-            while chunk := file.read(HASH_CHUNK_NBYTES):
-                digest.update(chunk)
+        with path.open("rb", buffering=0) as file:
+            while count := file.readinto(buffer):
+                digest.update(buffer[:count])
                 if listed is not None:
-                    md5.update(chunk)
-                done += len(chunk)
+                    md5.update(buffer[:count])
+                done += count
                 progress("hashing", done, total)
         if listed not in (None, md5.hexdigest()):
             msg = (

@@ -1,0 +1,207 @@
+"""What a build does beside the packing: the same bytes, and an end to all when one part fails."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import webgemma.language.child as child
+from webgemma.build import build_site, write_model
+from webgemma.build.beside import Beside
+from webgemma.errors import ConfigError, FormatError, UnsupportedError
+from webgemma.language import read_language
+from webgemma.sources import open_checkpoint
+from webgemma.storage.shard_files import NUM_BUFFERS, ShardFiles
+
+SHARD_NBYTES = 1 << 18
+
+
+@pytest.fixture
+def source(fixtures: Path) -> Path:
+    return fixtures / "gemma2-Q4_K.gguf"
+
+
+@pytest.fixture
+def in_a_child(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every vocabulary is read in a process of its own, and shards are small."""
+    monkeypatch.setattr(child, "LARGE_NUM_PIECES", 0)
+    monkeypatch.setattr(write_model, "SHARD_NBYTES", SHARD_NBYTES)
+
+
+def hashes(folder: Path) -> dict[str, str]:
+    return {
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+def child_processes() -> set[str]:
+    """The processes that this one has started and not waited for."""
+    tasks = Path("/proc/self/task").glob("*/children")
+    return {pid for path in tasks for pid in path.read_text().split()}
+
+
+def test_a_child_reads_the_same_language(source: Path) -> None:
+    checkpoint = open_checkpoint(source)
+    process = child.LanguageChild(checkpoint, None)
+    try:
+        assert process.read() == read_language(checkpoint)
+    finally:
+        process.end()
+
+
+def test_a_build_with_a_child_gives_the_same_bytes(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert not child.is_large(open_checkpoint(source).tokenizer)
+    build_site(source, tmp_path / "a")
+    monkeypatch.setattr(child, "LARGE_NUM_PIECES", 0)
+    assert child.is_large(open_checkpoint(source).tokenizer)
+    build_site(source, tmp_path / "b")
+    assert hashes(tmp_path / "a") == hashes(tmp_path / "b")
+
+
+@pytest.mark.usefixtures("in_a_child")
+def test_what_the_child_finds_wrong_is_the_builds_error(source: Path, tmp_path: Path) -> None:
+    template = tmp_path / "template.jinja"
+    template.write_text("{{ undefined_function() }}")
+    before = child_processes()
+    with pytest.raises(UnsupportedError, match=r"^chat template: "):
+        build_site(source, tmp_path / "site", chat_template=str(template))
+    assert os.listdir(tmp_path) == ["template.jinja"]
+    assert child_processes() == before
+
+
+@pytest.mark.usefixtures("in_a_child")
+def test_a_child_that_dies_is_said(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    python = tmp_path / "python"
+    python.write_text("#!/bin/sh\necho no memory left >&2\nexit 9\n")
+    python.chmod(0o755)
+    monkeypatch.setattr(child.sys, "executable", str(python))
+    with pytest.raises(RuntimeError) as caught:
+        build_site(source, tmp_path / "site")
+    assert str(caught.value) == (
+        "the process that reads the tokenizer ended with 9 and said 'no memory left'"
+    )
+    assert os.listdir(tmp_path) == ["python"]
+
+
+@pytest.mark.usefixtures("in_a_child")
+@pytest.mark.parametrize("stage", ["reading", "hashing", "packing"])
+def test_an_interrupt_ends_everything(source: Path, tmp_path: Path, stage: str) -> None:
+    """Wherever Ctrl-C falls, no thread, no process and no file of the build is left."""
+    before, threads = child_processes(), set(threading.enumerate())
+
+    def interrupt(name: str, done: int, total: int) -> None:
+        if name == stage and done:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        build_site(source, tmp_path / "site", progress=interrupt)
+    assert os.listdir(tmp_path) == []
+    assert child_processes() == before
+    assert set(threading.enumerate()) == threads
+
+
+@pytest.mark.usefixtures("in_a_child")
+def test_a_damaged_source_ends_everything(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkpoint = replace(open_checkpoint(source), md5={source.name: "0" * 32})
+    monkeypatch.setattr("webgemma.build.opened.open_checkpoint", lambda path: checkpoint)
+    before = child_processes()
+    with pytest.raises(FormatError, match="got a file with MD5"):
+        build_site(source, tmp_path / "site")
+    assert os.listdir(tmp_path) == []
+    assert child_processes() == before
+
+
+def test_an_error_of_one_part_reaches_the_others() -> None:
+    going = threading.Event()
+
+    def goes_on(beside: Beside) -> None:
+        going.set()
+        while True:
+            time.sleep(0.001)
+            beside.progress("hashing", 0, 1)
+
+    def fails() -> None:
+        going.wait()
+        raise FormatError("one part failed")
+
+    with (
+        pytest.raises(FormatError, match="one part failed"),
+        Beside(lambda stage, done, total: None) as beside,
+    ):
+        beside.start(lambda: goes_on(beside))
+        beside.start(fails)
+        while True:
+            beside.check()
+            time.sleep(0.001)
+
+
+class Disk:
+    """Files in memory; writing the one with a given name fails."""
+
+    def __init__(self, full_at: str = "") -> None:
+        self.files: dict[str, bytes] = {}
+        self.full_at = full_at
+
+    @contextmanager
+    def open(self, name: str) -> Iterator[BytesIO]:
+        if name == self.full_at:
+            raise ConfigError(f"{name}: no space")
+        file = BytesIO()
+        yield file
+        self.files[name] = file.getvalue()
+
+
+def fill(disk: Disk, count: int) -> None:
+    with ShardFiles(disk.open, 1000) as files:
+        for number in range(count):
+            buffer = files.take(1000)
+            buffer[:] = number
+            files.put(str(number), buffer, 1000 - number)
+
+
+def test_buffers_are_used_again_once_they_are_written() -> None:
+    disk, seen = Disk(), set()
+    with ShardFiles(disk.open, 1000) as files:
+        for number in range(20):
+            buffer = files.take(1000)
+            seen.add(buffer.ctypes.data)
+            buffer[:] = number
+            files.put(str(number), buffer, 1000 - number)
+    assert len(seen) <= NUM_BUFFERS
+    assert disk.files == {str(n): bytes([n]) * (1000 - n) for n in range(20)}
+
+
+def test_a_slice_larger_than_a_shard_gets_a_buffer_of_its_own() -> None:
+    disk = Disk()
+    with ShardFiles(disk.open, 10) as files:
+        large = files.take(25)
+        large[:] = np.arange(25)
+        files.put("large", large, 25)
+        assert files.take(10).nbytes == 10
+    assert disk.files == {"large": bytes(range(25))}
+
+
+@pytest.mark.parametrize("at", [0, 3, 19])
+def test_a_file_that_cannot_be_written_is_said(at: int) -> None:
+    disk = Disk(full_at=str(at))
+    with pytest.raises(ConfigError, match=f"^{at}: no space"):
+        fill(disk, 20)
+    assert len(disk.files) <= at + NUM_BUFFERS
