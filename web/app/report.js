@@ -148,17 +148,34 @@ export function reportText(report) {
   const sections = [...deviceSections(report), ...(isWhole ? modelSections(report) : [])];
   const measured = isWhole ? report.measured : null;
   if (measured) sections.push({ title: "Speed", rows: speedRows(measured) });
-  const parts = sections.map(
-    ({ title, rows }) => `### ${title}\n\n${rows.map(([a, b]) => `- ${a}: ${b}`).join("\n")}`,
+  const parts = sections.map(({ title, rows }) =>
+    part(
+      title,
+      rows.map(([term, text]) => `- ${term}: ${text}`),
+    ),
   );
   for (const { title, kernels } of measured ? kernelTables(measured) : []) {
-    const lines = [KERNEL_COLUMNS, KERNEL_COLUMNS.map(() => "---"), ...kernelRows(kernels)];
-    parts.push(`### ${title}\n\n${lines.map((cells) => `| ${cells.join(" | ")} |`).join("\n")}`);
+    const rows = [KERNEL_COLUMNS, KERNEL_COLUMNS.map(() => "---"), ...kernelRows(kernels)];
+    parts.push(
+      part(
+        title,
+        rows.map((cells) => `| ${cells.join(" | ")} |`),
+      ),
+    );
   }
   if (report.adapter) {
     const { features, limits } = report.adapter;
     const list = Object.entries(limits).map(([name, value]) => `- ${name}: ${value}`);
-    parts.push(`### Features\n\n${features.join(", ")}`, `### Limits\n\n${list.join("\n")}`);
+    parts.push(part("Features", [features.join(", ")]), part("Limits", list));
   }
   return `## webgemma diagnostics\n\n${parts.join("\n\n")}\n`;
+}
+
+/**
+ * @param {string} title
+ * @param {string[]} lines
+ * @returns {string}
+ */
+function part(title, lines) {
+  return `### ${title}\n\n${lines.join("\n")}`;
 }
