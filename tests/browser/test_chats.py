@@ -344,3 +344,26 @@ def test_a_damaged_record_does_not_hide_the_others(open_chat: Open) -> None:
     page.locator(".assistant").wait_for()
     assert titles(page) == ["one"]
     assert page.inner_text("#chats-trouble") == "1 stored chat is damaged and cannot be shown."
+
+
+def test_two_tabs_show_the_same_chats(open_chat: Open) -> None:
+    page = open_chat()
+    begin(page, "one")
+    other = page.context.new_page()
+    stand_in(other, REPLIES, chat=CHAT)
+    other.goto(page.url)
+    other.locator(".chat-title").click()
+    assert texts(other) == ["one", "First."]
+    ask(other, "two")
+    page.locator(".user", has_text="two").wait_for()  # the chat that is open in both went on
+    assert texts(page) == ["one", "First.", "two", "Second."]
+    act(other, "Rename", "one")
+    other.fill("#chat-list input", "new name")
+    other.keyboard.press("Enter")
+    page.locator(".chat-title", has_text="new name").wait_for()
+    ask(page, "one")
+    other.locator(".assistant").nth(2).wait_for()
+    assert titles(other) == ["new name"]
+    act(other, "Delete", "new name")
+    page.locator("#no-chats").wait_for()
+    assert texts(page) == ["one", "First.", "two", "Second.", "one", "First."]

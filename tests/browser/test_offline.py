@@ -31,7 +31,7 @@ def build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Build:
                 path = folder / name
                 path.write_text(f"globalThis.build_of_{path.stem} = '{mark}';\n{path.read_text()}")
 
-        monkeypatch.setattr("webgemma.site.copy_web", copy_marked)
+        monkeypatch.setattr("webgemma.site.writer.copy_web", copy_marked)
         tiny.write_site(tmp_path / "site", force=True)
 
     return build_
@@ -53,7 +53,9 @@ def first_visit(server: FaultyServer, open_page: Any) -> Any:
 
 
 def ask(page: Page) -> str:
-    page.locator(".prompt").first.wait_for()
+    page.locator(".prompt:visible, .assistant").first.wait_for()
+    if page.locator("#new-chat").is_visible():
+        page.click("#new-chat")  # the page found the chat of the visit before
     page.fill("#input", "hello")
     page.press("#input", "Enter")
     page.locator(".facts").wait_for()

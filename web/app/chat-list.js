@@ -50,7 +50,7 @@ export class ChatList {
   show(conversations, current, trouble) {
     const rows = conversations.map((conversation) => {
       const row = this.rows.get(conversation.id) ?? new ChatRow(conversation, this);
-      row.show(conversation, conversation === current);
+      row.show(conversation, conversation.id === current?.id);
       return row;
     });
     this.rows = new Map(rows.map((row) => [row.conversation.id, row]));

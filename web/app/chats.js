@@ -20,28 +20,49 @@ export class Chats {
     try {
       const store = await openChatStore(name);
       const { list, damaged } = readAll(await store.all());
-      return new Chats(store, list, damaged ? damagedText(damaged) : "");
+      return new Chats(
+        store,
+        new BroadcastChannel(name),
+        list,
+        damaged ? damagedText(damaged) : "",
+      );
     } catch (error) {
       console.info("chats are not kept:", error);
-      return new Chats(NOWHERE, [], NOT_KEPT);
+      return new Chats(NOWHERE, null, [], NOT_KEPT);
     }
   }
 
   /**
    * Use `Chats.open`.
    * @param {ChatStore} store
+   * @param {BroadcastChannel | null} tabs the other tabs of this site
    * @param {Conversation[]} list
    * @param {string} trouble
    */
-  constructor(store, list, trouble) {
+  constructor(store, tabs, list, trouble) {
     this.store = store;
+    this.tabs = tabs;
     this.list = list;
     /** What people should know about the store, or nothing. */
     this.trouble = trouble;
-    /** @type {WeakSet<Conversation>} a reply may still be on its way to one of them */
-    this.removed = new WeakSet();
+    /** @type {Set<string>} ids; a reply may still be on its way to one of them */
+    this.removed = new Set();
     this.onChange = () => {};
     this.sort();
+    if (tabs) tabs.onmessage = () => this.refresh();
+  }
+
+  /** Take over what another tab has written. */
+  async refresh() {
+    const { list } = readAll(await this.store.all());
+    const here = new Map(this.list.map((one) => [one.id, one]));
+    this.list = list.map((stored) => {
+      const known = here.get(stored.id);
+      if (!known || stored.updated > known.updated) return stored;
+      return Object.assign(known, { title: stored.title }); // it may be open here
+    });
+    this.sort();
+    this.onChange();
   }
 
   /**
@@ -49,7 +70,7 @@ export class Chats {
    * @param {Conversation} conversation
    */
   async save(conversation) {
-    if (this.removed.has(conversation)) return;
+    if (this.removed.has(conversation.id)) return;
     conversation.updated = Date.now();
     await this.add([conversation]);
   }
@@ -65,8 +86,8 @@ export class Chats {
 
   /** @param {Conversation} conversation */
   async remove(conversation) {
-    this.removed.add(conversation);
-    this.list = this.list.filter((one) => one !== conversation);
+    this.removed.add(conversation.id);
+    this.list = this.list.filter(({ id }) => id !== conversation.id);
     this.onChange();
     await this.write(() => this.store.remove(conversation.id));
   }
@@ -76,7 +97,7 @@ export class Chats {
    * @param {Conversation} conversation
    */
   async restore(conversation) {
-    this.removed.delete(conversation);
+    this.removed.delete(conversation.id);
     await this.add([conversation]);
   }
 
@@ -99,7 +120,8 @@ export class Chats {
 
   /** @param {Conversation[]} conversations */
   async add(conversations) {
-    this.list = [...this.list.filter((one) => !conversations.includes(one)), ...conversations];
+    const ids = new Set(conversations.map(({ id }) => id));
+    this.list = [...this.list.filter(({ id }) => !ids.has(id)), ...conversations];
     this.sort();
     this.onChange();
     await this.write(() => this.store.put(conversations));
@@ -114,6 +136,7 @@ export class Chats {
     if (this.store === NOWHERE) return;
     try {
       await work();
+      this.tabs?.postMessage("changed");
     } catch (error) {
       const { name } = /** @type {Error} */ (error);
       this.trouble = `This chat could not be kept (${name}). Export it, or make room by deleting others.`;

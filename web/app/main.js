@@ -23,6 +23,7 @@ import { watchDiagnostics } from "./diagnostics.js";
 import { byId, element } from "./dom.js";
 import { formatBytes, formatUse } from "./format.js";
 import { gallery } from "./gallery.js";
+import { firstModel, keepChoice } from "./model-choice.js";
 import { bringUpToDate, keepPage, leavePage } from "./offline.js";
 import { errorPanel, note } from "./panel.js";
 import { PictureInput } from "./picture-input.js";
@@ -55,6 +56,7 @@ let chat = null;
 let told = ""; // what was said of the store of chats
 /** @type {Manifest | null} of the model that is shown */
 let shown = null;
+let choices = 0; // how often a model was chosen: what is under way for an earlier one is let go
 /** @type {AbortController | null} ends the load that is under way */
 let loading = null;
 
@@ -78,13 +80,19 @@ const chatList = new ChatList({
   rename: (conversation, title) => chats.rename(conversation, title),
   remove: (conversation) => {
     chats.remove(conversation);
-    if (chat?.conversation === conversation) chat.begin();
+    if (chat?.conversation.id === conversation.id) chat.begin();
   },
   restore: (conversation) => chats.restore(conversation),
   exported: () => chats.export(),
   read: (name, text) => chats.import(name, text),
 });
-chats.onChange = showChats;
+chats.onChange = () => {
+  const { id, updated } = chat?.conversation ?? {};
+  const stored = chats.list.find((one) => one.id === id);
+  // Another tab went on with the chat that is open here.
+  if (stored && !chat?.isBusy && stored.updated > Number(updated)) chat?.open(stored);
+  else showChats();
+};
 settings.onSystem = (text) => {
   if (!chat) return;
   chat.conversation.system = text;
@@ -94,9 +102,12 @@ newChat.addEventListener("click", () => {
   chat?.begin();
   composer.input.focus();
 });
-select.addEventListener("change", () => open(select.value));
+select.addEventListener("change", () => {
+  keepChoice(select.value);
+  open(select.value);
+});
 
-/** Read the list of models and open the first, or the one the address names. */
+/** Read the list of models and open one of them. */
 async function start() {
   try {
     const index = await fetchIndex();
@@ -108,9 +119,11 @@ async function start() {
     select.replaceChildren(...models.map(({ id, name }) => element("option", { value: id }, name)));
     select.hidden = models.length < 2;
     byId("model-name", HTMLElement).hidden = models.length > 1;
-    const wanted = models.find(({ id }) => id === query.model) ?? models[0];
-    select.value = wanted.id;
-    await open(wanted.id);
+    const { id, unknown } = firstModel(models, query.model);
+    select.value = id;
+    await open(id);
+    if (unknown)
+      panel.prepend(note(`This site has no model "${unknown}", which its address names.`));
   } catch (error) {
     showError(error, start);
   }
@@ -142,11 +155,14 @@ async function fetchIndex() {
  * @param {string} id
  */
 async function open(id) {
+  const choice = ++choices;
   loading?.abort();
+  loading = null;
   await unload();
   panel.replaceChildren();
   try {
     const manifest = await fetchManifest(modelUrl(id));
+    if (choice !== choices) return;
     shown = manifest;
     describe(manifest);
     chatsNav.hidden = chatsButton.hidden = manifest.image !== undefined;
@@ -156,7 +172,7 @@ async function open(id) {
     if (manifest.weights.nbytes < ASK_FROM_NBYTES) await load(manifest);
     else offer(manifest);
   } catch (error) {
-    showError(error, () => open(id));
+    if (choice === choices) showError(error, () => open(id));
   }
 }
 
@@ -298,7 +314,7 @@ function showChats() {
 
 /** @param {Conversation} conversation */
 function openConversation(conversation) {
-  if (conversation !== chat?.conversation) chat?.open(conversation);
+  if (conversation.id !== chat?.conversation.id) chat?.open(conversation);
   composer.input.focus();
 }
 
