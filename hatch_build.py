@@ -1,4 +1,4 @@
-"""The build hook: takes two JavaScript packages from npm and lays the data folders into the wheel.
+"""The build hook: takes JavaScript packages from npm and lays the data folders into the wheel.
 
 Run by every `pip install` from source, and by `make vendor` as a program. When web/vendor is
 complete nothing is downloaded; a wheel and an sdist carry it, so only a git checkout needs npm:
@@ -42,6 +42,14 @@ class NpmPackage(NamedTuple):
     """SHA-512 of the package as published, as npm writes it."""
     files: dict[str, str]
     """Path in the package -> name in web/vendor."""
+    licence: str | None = None
+    """Name in web/vendor of the project's own LICENSE, where the package has the same licence but
+    no text of it."""
+
+    @property
+    def vendored(self) -> list[str]:
+        """Names in web/vendor."""
+        return [*self.files.values(), *([self.licence] if self.licence else [])]
 
 
 PACKAGES = (
@@ -50,6 +58,13 @@ PACKAGES = (
         "18.2.1",
         "sha512-ii4bxCTCqqwpT86XZWgJNs+ZnAIZksmLGYMViWA7PDIXYIeNo1x6cDdX3JOip9NM/cI6p8z57FxliACboTruMA==",
         {"lib/marked.esm.js": "marked.js", "LICENSE": "marked.LICENSE"},
+    ),
+    NpmPackage(
+        "@mlc-ai/web-xgrammar",
+        "0.1.27",
+        "sha512-0WJvW3mjotHA2NeAfaWFE2pQkOgXH9xC2U4IQOJNcioLac0k6VjSbj14jBRprt89frnPzxLo280riaEb+ZQqbg==",
+        {"lib/index.js": "xgrammar.js"},
+        licence="xgrammar.LICENSE",
     ),
 )
 
@@ -130,7 +145,7 @@ def _hash_lines() -> str:
     """Describe web/vendor: the pinned packages, then the SHA-256 of each file taken from them."""
     lines = [f"{package.name}@{package.version} {package.integrity}" for package in PACKAGES]
     for package in PACKAGES:
-        for name in package.files.values():
+        for name in package.vendored:
             digest = hashlib.sha256((VENDOR / name).read_bytes()).hexdigest()
             lines.append(f"{digest}  {name}")
     return "\n".join(lines) + "\n"
@@ -184,6 +199,8 @@ def _unpack(package: NpmPackage, archive: bytes) -> Iterator[tuple[str, bytes]]:
             if member is None:
                 raise VendorError(f"{package.name}@{package.version}: got no {path}")
             yield name, member.read()
+    if package.licence:
+        yield package.licence, (ROOT / "LICENSE").read_bytes()
 
 
 if __name__ == "__main__":

@@ -28,14 +28,20 @@ NO_SHELL = 'const SHELL = { version: "", files: {} };'
 AS_WRITTEN = ("vendor",)
 """Parts that are served byte for byte: other people's modules, as they published them."""
 FOREVER = "  Cache-Control: public, max-age=31536000, immutable, no-transform"
+SCRIPTS = "script-src 'self'"
+"""The directive of the page's policy that names what it may run."""
 CONNECT = "connect-src 'self'"
 """The directive of the page's policy that names whom it may fetch from."""
 DIGEST_LENGTH = 16
 """Hexadecimal digits of the page's version."""
 
 
-def copy_web(folder: Path) -> None:
+def copy_web(folder: Path, *, structured_output: bool = False) -> None:
     """Lay the page and the runtime into a site, its scripts without comments and blanks.
+
+    Args:
+        folder: The site's.
+        structured_output: With what holds replies to JSON, and leave to run its WebAssembly.
 
     Raises:
         WebGemmaError: web/vendor of a checkout was not filled.
@@ -56,6 +62,26 @@ def copy_web(folder: Path) -> None:
             )
         else:
             shutil.copyfile(web / source, folder / target)
+    if structured_output:
+        allow_web_assembly(folder)
+    else:
+        leave_out_grammars(folder)
+
+
+def leave_out_grammars(site: Path) -> None:
+    """Take out what holds replies to JSON, and put in its place what says that it is not there."""
+    structured = site / WEB_PARTS["runtime"] / "structured"
+    absent = (structured / "absent.js").read_bytes()
+    shutil.rmtree(structured)
+    structured.mkdir()
+    (structured / "xgrammar.js").write_bytes(absent)
+    for path in (site / WEB_PARTS["vendor"]).glob("xgrammar.*"):
+        path.unlink()
+
+
+def allow_web_assembly(site: Path) -> None:
+    """Let the page compile WebAssembly."""
+    _add_source(site, SCRIPTS, "'wasm-unsafe-eval'")
 
 
 def serve_copy(source: str, target: str) -> None:
@@ -104,10 +130,15 @@ def write_service_worker(site: Path) -> str:
 
 def allow_connections(site: Path, sources: str) -> None:
     """Let the page fetch from other origins too: sources of its Content-Security-Policy."""
+    _add_source(site, CONNECT, sources)
+
+
+def _add_source(site: Path, directive: str, sources: str) -> None:
+    """Add to a directive of the page's Content-Security-Policy."""
     page = site / "index.html"
     text = page.read_text(encoding="utf-8")
-    assert text.count(CONNECT) == 1, "index.html has its policy"
-    page.write_text(text.replace(CONNECT, f"{CONNECT} {sources}"), encoding="utf-8")
+    assert text.count(directive) == 1, "index.html has its policy"
+    page.write_text(text.replace(directive, f"{directive} {sources}"), encoding="utf-8")
 
 
 def headers_file(site: Path, hashed_folders: list[str]) -> str:

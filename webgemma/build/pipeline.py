@@ -33,6 +33,7 @@ def build_site(
     samples: str | Path | None = None,
     host: str = "any",
     weights_url: str | None = None,
+    structured_output: bool = False,
     force: bool = False,
     progress: Progress = no_progress,
 ) -> SiteReport:
@@ -56,6 +57,8 @@ def build_site(
         host: A static host whose limits the site must keep (webgemma.hosts).
         weights_url: Where the weights will lie, if not in the site: they are written into a
             folder beside it, for uploading there.
+        structured_output: With what holds replies to JSON in the page: 1.1 MB more, and its
+            policy lets it compile WebAssembly (docs/structured.md).
         force: Replace a site that is there.
         progress: Told of the stages reading, packing and hashing.
 
@@ -83,7 +86,12 @@ def build_site(
     opened = open_models(requests, progress)
     nbytes = sum(weights_nbytes(model.lowered) for model in opened)
     with SiteWriter(
-        out, force=force, host=host, weights_url=weights_url, expected_nbytes=nbytes
+        out,
+        force=force,
+        host=host,
+        weights_url=weights_url,
+        structured_output=structured_output,
+        expected_nbytes=nbytes,
     ) as site:
         reports = write_models(site, opened, progress)
     return SiteReport(site.path, reports, time.perf_counter() - started)

@@ -37,6 +37,7 @@ def build(
     samples: build_options.Samples = None,
     host: build_options.Host = "any",
     weights_url: build_options.WeightsUrl = None,
+    structured_output: build_options.StructuredOutput = False,
     force: build_options.Force = False,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
@@ -68,6 +69,7 @@ def build(
             out,
             host=host,
             weights_url=weights_url,
+            structured_output=structured_output,
             force=force,
             progress=progress,
         )

@@ -87,6 +87,12 @@ WeightsUrl = Annotated[
         help="Where the weights will lie; they go into SITE-weights, for uploading there.",
     ),
 ]
+StructuredOutput = Annotated[
+    bool,
+    typer.Option(
+        "--structured-output", help="With response_format in the page: JSON, held to a schema."
+    ),
+]
 Force = Annotated[bool, typer.Option("--force", help="Replace a site that is there.")]
 
 

@@ -54,6 +54,7 @@ class SiteWriter:
         force: bool = False,
         host: str = "any",
         weights_url: str | None = None,
+        structured_output: bool = False,
         expected_nbytes: int = 0,
     ) -> None:
         """Check that a site may and can be written.
@@ -64,6 +65,7 @@ class SiteWriter:
             host: Key of webgemma.hosts.HOSTS, whose limits the site must keep.
             weights_url: Where the weights will lie, if not in the site: they are written into a
                 folder beside it (layout.folder_of_weights), for uploading there.
+            structured_output: With what holds replies to JSON in the page.
             expected_nbytes: About how much the models' weights will take.
 
         Raises:
@@ -72,6 +74,7 @@ class SiteWriter:
         """
         self.path = Path(out).resolve()
         self._host = host
+        self._structured_output = structured_output
         self._models: list[ModelWriter] = []
         self._staging: Staging | None = None
         self._weights_url = None if weights_url is None else check_weights_url(weights_url)
@@ -146,7 +149,7 @@ class SiteWriter:
     def _lay_page(self, folder: Path) -> None:
         """Lay the page's files, which know no model, into the folder."""
         try:
-            copy_web(folder)
+            copy_web(folder, structured_output=self._structured_output)
             if self._weights_url is not None:
                 allow_connections(folder, connect_sources(self._weights_url))
         except OSError as error:

@@ -5,7 +5,7 @@
 
 /** @import { Tokenizer } from "../tokenizer.js" */
 
-import { ConfigError, UnsupportedError, WebGemmaError } from "../errors.js";
+import { ConfigError, WebGemmaError } from "../errors.js";
 import { byteCharacters } from "../words.js";
 import { Constraint } from "./constraint.js";
 import { toEbnf } from "./ebnf.js";
@@ -110,12 +110,7 @@ export class Constrainer {
 /** @returns {Promise<Library>} */
 async function loadLibrary() {
   await import(LIBRARY); // a script of the old kind: it leaves a global
-  const { xgrammar } = /** @type {{xgrammar?: Library}} */ (globalThis);
-  if (xgrammar) return xgrammar;
-  throw new UnsupportedError(
-    "response_format: this site holds no replies to JSON. Build it again with: " +
-      "webgemma build --structured-output",
-  );
+  return /** @type {{xgrammar: Library}} */ (/** @type {unknown} */ (globalThis)).xgrammar;
 }
 
 /** One text on its way through xgrammar. */
