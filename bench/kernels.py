@@ -26,9 +26,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from tests.support.gpu import VARIANTS, device, padded, variant_params
 from tests.support.weights import SOURCE_TYPES, Weights, make_weights
-from webgemma.architectures.decoder.kernels import matvec_dispatch, matvec_lanes, matvec_teams
+from webgemma.architectures.decoder.kernels import matvec_dispatch, matvec_shape
 from webgemma.program.expr import evaluate
-from webgemma.program.spec import VARIANTS as SPEC_VARIANTS
 from webgemma.runtime.device import choose_adapter
 from webgemma.runtime.runner import DIRECTIVES
 from webgemma.shaders import parse_bindings, render
@@ -42,13 +41,12 @@ class Timed:
 
     def __init__(self, weights: Weights, variant: str) -> None:
         """Compile the kernel for this matrix."""
-        features = VARIANTS[variant]
+        features = VARIANTS[variant].requires
         self.gpu = device(*features)
         rows, columns = weights.values.shape
         params = {
             **weights.params,
-            "lanes": matvec_lanes(columns),
-            "teams": matvec_teams(columns),
+            **matvec_shape(rows, columns),
             "norm": False,
             "mode": "store",
             "n": rows,
@@ -61,21 +59,24 @@ class Timed:
             compute={"module": self.gpu.create_shader_module(code=code), "entry_point": "main"},
         )
         x = np.ones(columns, np.float32)
-        arrays = {"w": weights.words, "x": x, "y": np.zeros(rows, np.float32)}
+        arrays = {"x": x, "y": np.zeros(rows, np.float32)}
         usage = wgpu.BufferUsage.STORAGE | wgpu.BufferUsage.COPY_SRC
         self.buffers = {
             name: self.gpu.create_buffer_with_data(data=padded(array), usage=usage)
             for name, array in arrays.items()
         }
+        self.matrix = weights.write(self.gpu, VARIANTS[variant])
         self.group = self.gpu.create_bind_group(
             layout=self.pipeline.get_bind_group_layout(0),
             entries=[
-                {"binding": i, "resource": {"buffer": self.buffers[b.name]}}
+                {
+                    "binding": i,
+                    "resource": self.matrix if b.name == "w" else {"buffer": self.buffers[b.name]},
+                }
                 for i, b in enumerate(parse_bindings(wgsl))
             ],
         )
-        symbols = next(v.symbols for v in SPEC_VARIANTS if v.name == variant)
-        self.workgroups = evaluate(matvec_dispatch(rows, columns), symbols)
+        self.workgroups = evaluate(matvec_dispatch(rows, columns), VARIANTS[variant].symbols)
         self.count = 1
         self.count = max(1, round(0.05 / self.seconds()))
 

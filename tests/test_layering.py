@@ -34,6 +34,7 @@ LAYERS: tuple[Mapping[str, str], ...] = (
         "webgemma.layout": "where things lie in a site: shared by its writer and its readers",
         "webgemma.staging": "a folder that appears complete or not at all",
         "webgemma.hosts": "limits of static hosts",
+        "webgemma.tiles": "the order of matrices for software adapters",
         "webgemma.resources": "finds shaders, web and models in a wheel or a checkout",
     },
     {
@@ -116,6 +117,7 @@ THIRD_PARTY = {
         "webgemma.sources",
         "webgemma.storage",
         "webgemma.structured",
+        "webgemma.tiles",
         "webgemma.tokenizer",
     },
 }

@@ -19,16 +19,15 @@ from webgemma import reference
 from webgemma.architectures.decoder.attention import SPLIT_KEYS
 from webgemma.architectures.decoder.kernels import (
     matvec_dispatch,
-    matvec_lanes,
-    matvec_teams,
-    plane_words,
+    matvec_shape,
+    storage_params,
 )
 from webgemma.architectures.decoder.qkv import APPEND_PAIRS
 from webgemma.architectures.weights import MatrixSource
 from webgemma.pack import encode_rows
 from webgemma.program.builder import ProgramBuilder
-from webgemma.program.spec import Program, Range
-from webgemma.storage.layout import place_planes, plan_matrix
+from webgemma.program.spec import Place, Program, Range
+from webgemma.storage.layout import Matrix, plan_matrix, plan_records
 from webgemma.storage.types import Planes
 
 ROWS = 64  # of every matrix
@@ -65,9 +64,18 @@ class SelfTest:
     def upload(self, name: str, array: NDArray[Any]) -> Range:
         """Declare a buffer that is filled with an array."""
         self.builder.buffer(name, "weights", array.nbytes)
-        self.builder.records[name] = Range(name)
+        self.builder.records[name] = Place(name)
         self.records[name] = self._store(array)
         return Range(name)
+
+    def upload_matrix(self, matrix: Matrix, planes: Planes) -> Range:
+        """Declare the buffer of a matrix of one piece, filled with its planes."""
+        self.builder.weights(matrix)
+        for _, records in plan_records(matrix):
+            shared = [np.frombuffer(r.content, np.uint8) for r in records if r.content is not None]
+            for record, plane in zip(records, (*planes, *shared), strict=True):
+                self.records[record.name] = self._store(plane)
+        return Range(matrix.pieces[0].buffer)
 
     def expect(self, name: str, values: NDArray[np.floating]) -> Range:
         """Declare an output buffer and what it should hold in the end."""
@@ -133,10 +141,10 @@ def add_products(test: SelfTest, source: MatrixSource, rng: np.random.Generator)
     x = rng.standard_normal((TOKENS, k)).astype(np.float32)
     gain = (1 + rng.standard_normal(k) / 8).astype(np.float32)
     bound = {
-        "w": test.upload(piece.buffer, place_planes(matrix, piece, planes)),
+        "w": test.upload_matrix(matrix, planes),
         "x": test.upload(f"x.{kind}", x),
     }
-    params = {"storage": kind, "planes": plane_words(matrix, piece), "k": k}
+    params = storage_params(matrix, piece)
     expected = reference.matmul(values, x)
     product = {**params, "n": ROWS, "mode": "store"}
     launch = test.builder.kernel(
@@ -150,7 +158,7 @@ def add_products(test: SelfTest, source: MatrixSource, rng: np.random.Generator)
     test.builder.step(
         "prefill", f"matmul.{kind}", launch, {**bound, "state": Range("state"), "y": y}, dispatch
     )
-    params |= {"lanes": matvec_lanes(k), "teams": matvec_teams(k), "eps": EPS}
+    params |= {**matvec_shape(ROWS, k), "eps": EPS}
     launch = test.builder.kernel(
         "matvec",
         f"self-test.matvec.{kind}",

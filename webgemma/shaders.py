@@ -19,13 +19,15 @@ from webgemma.errors import ProgramError
 from webgemma.resources import data_folder
 
 BINDING = re.compile(
-    r"^@group\(0\) @binding\((\d+)\) var<(uniform|storage, read|storage, read_write)>\s+(\w+)\s*:",
+    r"^@group\(0\) @binding\((\d+)\) "
+    r"var(?:<(uniform|storage, read|storage, read_write)>)?\s+(\w+)\s*:",
     re.MULTILINE,
 )
 BINDING_TYPES = {
     "uniform": "uniform",
     "storage, read": "read-only-storage",
     "storage, read_write": "storage",
+    "": "texture",
 }
 
 

@@ -27,9 +27,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from tests.support.gpu import VARIANTS, padded, state, variant_params
 from tests.support.weights import Weights, make_weights
-from webgemma.architectures.decoder.kernels import matvec_dispatch, matvec_lanes, matvec_teams
+from webgemma.architectures.decoder.kernels import matvec_dispatch, matvec_shape
 from webgemma.program.expr import evaluate
-from webgemma.program.spec import VARIANTS as SPEC_VARIANTS
 from webgemma.shaders import parse_bindings, render
 
 ZERO = 8
@@ -80,18 +79,17 @@ def codes_and_scales(weights: Weights) -> tuple[NDArray[np.uint8], NDArray[np.fl
 def our_kernel(weights: Weights, variant: str, num_tokens: int) -> dict[str, Any]:
     """WGSL, dispatch and bindings of the product as a program has it."""
     rows, columns = weights.values.shape
-    symbols = next(v.symbols for v in SPEC_VARIANTS if v.name == variant)
+    symbols = VARIANTS[variant].symbols
     params = {**weights.params, "n": rows, "mode": "store", **variant_params(variant)}
     if num_tokens == 1:
-        lanes, teams = matvec_lanes(columns), matvec_teams(columns)
-        wgsl = render("matvec", {**params, "lanes": lanes, "teams": teams, "norm": False})
+        wgsl = render("matvec", {**params, **matvec_shape(rows, columns), "norm": False})
         dispatch = [evaluate(matvec_dispatch(rows, columns), symbols), 1, 1]
     else:
         wgsl = render("matmul", {**params, "y_stride": rows})
         dispatch = [-(-rows // 64), -(-num_tokens // symbols["matmul_tokens"]), 1]
     return {
         "wgsl": wgsl,
-        "features": list(VARIANTS[variant]),
+        "features": list(VARIANTS[variant].requires),
         "dispatch": dispatch,
         "bindings": [{"name": b.name, "type": b.type} for b in parse_bindings(wgsl)],
     }

@@ -10,7 +10,6 @@ from tests.support.gpu import VARIANTS, run_kernel, state
 from tests.support.weights import make_weights
 from webgemma import reference
 from webgemma.program.spec import STATE_WORDS
-from webgemma.program.spec import VARIANTS as PROGRAM
 
 pytestmark = pytest.mark.gpu
 EPS = 1e-6
@@ -23,7 +22,8 @@ def pick(pieces, x, words, *, cap=0.0, variant="f32", ring=8):
 
     Returns (best, state, generated, gain, logits).
     """
-    blocks = max(TEAMS, next(v for v in PROGRAM if v.name == variant).symbols["matvec_blocks"])
+    twins = 2
+    blocks = max(TEAMS, VARIANTS[variant].symbols["matvec_blocks"] * twins)
     groups = [-(-piece.matrix.rows // (4 * blocks)) for piece in pieces]
     best = np.zeros((sum(groups), 2), np.uint32)
     logits = np.zeros(sum(piece.matrix.rows for piece in pieces), np.float32)
@@ -31,10 +31,10 @@ def pick(pieces, x, words, *, cap=0.0, variant="f32", ring=8):
     row = 0
     for i, piece in enumerate(pieces):
         params = {
-            **piece.params, "lanes": LANES, "teams": TEAMS, "norm": True, "eps": EPS,
-            "n": piece.matrix.rows, "softcap": cap,
+            **piece.params, "lanes": LANES, "teams": TEAMS, "twins": twins, "norm": True,
+            "eps": EPS, "n": piece.matrix.rows, "softcap": cap,
         }  # fmt: skip
-        given = {"state": words, "w": piece.words, "x": x, "gain": gain}
+        given = {"state": words, "w": piece, "x": x, "gain": gain}
         out = run_kernel(
             "head",
             params,
@@ -60,7 +60,7 @@ def pick(pieces, x, words, *, cap=0.0, variant="f32", ring=8):
     ("variant", "storage", "temperature"), spread(list(VARIANTS), [(0.0,), (0.7,)])
 )
 def test_head(storage, variant, temperature):
-    pieces = [make_weights(storage, 130, K, 1), make_weights(storage, 67, K, 2)]
+    pieces = [make_weights(storage, 192, K, 1), make_weights(storage, 67, K, 2)]  # tiles, and not
     w = np.concatenate([piece.values for piece in pieces])
     x = np.random.default_rng(3).standard_normal((3, K)).astype(np.float32)
     for step in range(6):

@@ -54,7 +54,7 @@ def test_matmul(storage, variant, m, n, k, mode):
             "softcap": cap,
             "activation": activation,
         },
-        {"state": state(num_tokens=m), "w": w.words, "x": x, "y": before},
+        {"state": state(num_tokens=m), "w": w, "x": x, "y": before},
         (
             -(-n // (32 if mode == "gated" else 64)),
             -(-m // (8 if variant == "software" else 32)),
@@ -99,7 +99,7 @@ def test_bias(variant, mode, bias, m, n, k):
             **w.params, "n": n, "mode": mode, "y_stride": width, "width": width, "bias": bias,
             "activation": "gelu_tanh", "softcap": 0.0,
         },
-        {"state": state(num_tokens=m), "w": w.words, "x": x, "y": before, "bias": added},
+        {"state": state(num_tokens=m), "w": w, "x": x, "y": before, "bias": added},
         (-(-n // 64), -(-m // (8 if variant == "software" else 32)), 1),
         variant=variant,
     )["y"]  # fmt: skip

@@ -14,7 +14,13 @@ from webgemma import reference
 pytestmark = pytest.mark.gpu
 
 EPS = 1e-6
-SHAPES = [(37, 256, 8, 8), (130, 768, 16, 4), (5, 2304, 64, 1)]  # rows, columns, lanes, teams
+SHAPES = [  # rows, columns, lanes, teams; the last makes whole tiles, of gate and up too
+    (37, 256, 8, 8),
+    (130, 768, 16, 4),
+    (5, 2304, 64, 1),
+    (192, 512, 16, 4),
+    (96, 256, 8, 8),
+]
 
 
 def column_vector(k: int, seed: int = 1) -> np.ndarray:
@@ -24,7 +30,8 @@ def column_vector(k: int, seed: int = 1) -> np.ndarray:
 
 def matvec_params(weights, lanes: int, teams: int, *, norm: bool, **extra):
     """The parameters all matvec kernels share."""
-    return {**weights.params, "lanes": lanes, "teams": teams, "norm": norm, "eps": EPS, **extra}
+    shape = {"lanes": lanes, "teams": teams, "twins": 1 + weights.matrix.rows // 64 % 2}
+    return {**weights.params, **shape, "norm": norm, "eps": EPS, **extra}
 
 
 @pytest.mark.parametrize(
@@ -38,7 +45,7 @@ def test_matvec(storage, variant, n, k, lanes, teams, mode):
     got = run_kernel(
         "matvec",
         matvec_params(w, lanes, teams, norm=False, n=n, mode=mode),
-        {"w": w.words, "x": x, "y": before},
+        {"w": w, "x": x, "y": before},
         (-(-n // (4 * teams)), 1, 1),
         variant=variant,
         constants={"Y_START": 2},
@@ -67,7 +74,7 @@ def test_matvec_of_normed(storage, variant, n, k, lanes, teams, mode):
             w, lanes, teams, norm=True, n=n, activation=mode,
             mode="store" if mode == "store" else "times_gate",
         ),
-        {"w": w.words, "x": x, "gain": gain, "y": before},
+        {"w": w, "x": x, "gain": gain, "y": before},
         (-(-n // (4 * teams)), 1, 1),
         variant=variant,
         constants={"Y_START": 2},
@@ -89,7 +96,7 @@ def test_gate_up(storage, variant, n, k, lanes, teams, activation):
     got = run_kernel(
         "gate_up",
         matvec_params(w, lanes, teams, norm=True, n=n, activation=activation),
-        {"w": w.words, "x": x, "gain": gain, "h": np.zeros(n, np.float32)},
+        {"w": w, "x": x, "gain": gain, "h": np.zeros(n, np.float32)},
         (-(-n // (2 * teams)), 1, 1),
         variant=variant,
     )["h"]
@@ -97,12 +104,14 @@ def test_gate_up(storage, variant, n, k, lanes, teams, activation):
 
 
 @pytest.mark.parametrize(
-    ("variant", "storage", "q_heads", "k_heads", "v_heads"),
-    spread(list(VARIANTS), [(4, 2, 2), (3, 1, 0), (0, 0, 1), (2, 0, 0)]),
+    ("variant", "storage", "head_dim", "q_heads", "k_heads", "v_heads"),
+    spread(
+        list(VARIANTS), [(20, 4, 2, 2), (20, 3, 1, 0), (20, 0, 0, 1), (32, 4, 1, 1), (24, 8, 8, 0)]
+    ),
 )
-def test_qkv_rope(storage, variant, q_heads, k_heads, v_heads):
+def test_qkv_rope(storage, variant, head_dim, q_heads, k_heads, v_heads):
     parts = (q_heads, k_heads, v_heads)
-    head_dim, k, position = 20, 768, 5
+    k, position = 768, 5
     w = make_weights(storage, sum(parts) * head_dim, k)
     x, gain = column_vector(k) * 10, column_vector(k, 3)
     factors = 100.0 ** (-2 * np.arange(head_dim // 2) / head_dim)
@@ -119,7 +128,7 @@ def test_qkv_rope(storage, variant, q_heads, k_heads, v_heads):
 
     wanted = {"rope": q_heads + k_heads, "q": q_heads, "k_cache": k_heads, "v_cache": v_heads}
     arrays = {name: array for name, array in arrays.items() if wanted[name]}
-    arrays |= {"state": state(position=position, num_tokens=1), "w": w.words, "x": x, "gain": gain}
+    arrays |= {"state": state(position=position, num_tokens=1), "w": w, "x": x, "gain": gain}
     lanes, teams = 8, 3
     got = run_kernel(
         "qkv_rope",

@@ -44,7 +44,7 @@ def test_embed(storage, chained):
         **pieces[0].params, "scale": 16.0, "piece_rows": rows, "rows": 3 * rows, "num_pieces": 3,
         "chained": chained,
     }  # fmt: skip
-    arrays = {f"w{i}": piece.words for i, piece in enumerate(pieces)}
+    arrays = {f"w{i}": piece for i, piece in enumerate(pieces)}
     if chained:
         for token in tokens[:6]:
             arrays |= {"state": state(token_id=int(token)), "x": np.zeros((1, k), np.float32)}

@@ -91,7 +91,7 @@ def read_matmul(w: Weights, variant: str = "f32") -> NDArray[np.float32]:
     y = run_kernel(
         "matmul",
         {**w.params, "n": rows, "mode": "store", "y_stride": rows, "softcap": None},
-        {"state": state(num_tokens=columns), "w": w.words, "x": units, "y": y},
+        {"state": state(num_tokens=columns), "w": w, "x": units, "y": y},
         (-(-rows // 64), -(-columns // (8 if variant == "software" else 32)), 1),
         variant=variant,
     )["y"]
@@ -107,9 +107,9 @@ def read_matvec(w: Weights, variant: str = "f32") -> NDArray[np.float32]:
     ]
     y = run_kernel(
         "matvec",
-        {**w.params, "n": rows, "mode": "store", "norm": False, "lanes": 8, "teams": 8},
+        {**w.params, "n": rows, "mode": "store", "norm": False, "lanes": 8, "teams": 8, "twins": 1},
         {
-            "w": w.words,
+            "w": w,
             "x": np.eye(columns, dtype=np.float32),
             "y": np.full((columns, rows), np.nan, np.float32),
         },
@@ -133,7 +133,7 @@ def read_embed(w: Weights) -> NDArray[np.float32]:
             "state": state(),
             "tokens": np.arange(rows, dtype=np.uint32),
             "x": np.full((rows, columns), np.nan, np.float32),
-            "w0": w.words,
+            "w0": w,
         },
         (rows, -(-columns // 512), 1),
     )["x"]  # fmt: skip

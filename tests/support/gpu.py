@@ -10,18 +10,14 @@ import numpy as np
 import wgpu
 from numpy.typing import NDArray
 
+from tests.support.weights import Weights
 from webgemma.program.spec import STATE_WORDS
+from webgemma.program.spec import VARIANTS as SPEC_VARIANTS
 from webgemma.runtime.device import adapter_features, choose_adapter, request_device
 from webgemma.runtime.runner import DIRECTIVES
 from webgemma.shaders import parse_bindings, render
 
-VARIANTS = {
-    "f32": (),
-    "subgroups": ("subgroups",),
-    "f16": ("shader-f16",),
-    "f16+subgroups": ("shader-f16", "subgroups"),
-    "software": ("subgroups",),
-}
+VARIANTS = {variant.name: variant for variant in reversed(SPEC_VARIANTS)}
 
 
 Range = tuple[int, int]
@@ -38,7 +34,7 @@ def device(*features: str) -> Any:
 
 def variant_params(variant: str) -> dict[str, bool]:
     """The parameters of every template that a variant decides."""
-    features = VARIANTS[variant]
+    features = VARIANTS[variant].requires
     return {
         "f16": "shader-f16" in features,
         "subgroups": "subgroups" in features,
@@ -58,7 +54,7 @@ def state(**words: int | float) -> NDArray[np.uint32]:
 def run_kernel(
     template: str,
     params: Mapping[str, Any],
-    arrays: Mapping[str, NDArray[Any]],
+    arrays: Mapping[str, NDArray[Any] | Weights],
     dispatch: tuple[int, int, int],
     *,
     variant: str = "f32",
@@ -67,9 +63,11 @@ def run_kernel(
 ) -> dict[str, NDArray[Any]]:
     """Run a kernel on copies of `arrays`, by binding name; returns its writable bindings.
 
+    A matrix is given to it as the variant keeps matrices.
+
     A dispatch for each of `calls`, which binds these ranges; what a call does not name is whole.
     """
-    features = VARIANTS[variant]
+    features = VARIANTS[variant].requires
     wgsl = render(template, {**params, **variant_params(variant)})
     gpu = device(*features)
     code = "".join(DIRECTIVES[feature] for feature in features) + wgsl
@@ -77,7 +75,7 @@ def run_kernel(
     assert sorted(b.name for b in bindings) == sorted(arrays), [b.name for b in bindings]
     layout = gpu.create_bind_group_layout(
         entries=[
-            {"binding": i, "visibility": wgpu.ShaderStage.COMPUTE, "buffer": {"type": b.type}}
+            {"binding": i, "visibility": wgpu.ShaderStage.COMPUTE, **binding_layout(b.type)}
             for i, b in enumerate(bindings)
         ]
     )
@@ -90,16 +88,27 @@ def run_kernel(
         },
     )
     usage = wgpu.BufferUsage.STORAGE | wgpu.BufferUsage.UNIFORM | wgpu.BufferUsage.COPY_SRC
+    matrices = {
+        name: array.write(gpu, VARIANTS[variant])
+        for name, array in arrays.items()
+        if isinstance(array, Weights)
+    }
     buffers = {
         name: gpu.create_buffer_with_data(data=padded(array), usage=usage)
         for name, array in arrays.items()
+        if not isinstance(array, Weights)
     }
     encoder = gpu.create_command_encoder()
     compute = encoder.begin_compute_pass()
     compute.set_pipeline(pipeline)
     for ranges in calls:
         entries = [
-            {"binding": i, "resource": bound(buffers[b.name], ranges.get(b.name))}
+            {
+                "binding": i,
+                "resource": matrices[b.name]
+                if b.name in matrices
+                else bound(buffers[b.name], ranges.get(b.name)),
+            }
             for i, b in enumerate(bindings)
         ]
         compute.set_bind_group(0, gpu.create_bind_group(layout=layout, entries=entries))
@@ -109,6 +118,13 @@ def run_kernel(
     return {
         b.name: read(gpu, buffers[b.name], arrays[b.name]) for b in bindings if b.type == "storage"
     }
+
+
+def binding_layout(kind: str) -> dict[str, Any]:
+    """What a binding of this type is laid out as."""
+    if kind == "texture":
+        return {"texture": {"sample_type": wgpu.TextureSampleType.uint}}
+    return {"buffer": {"type": kind}}
 
 
 def bound(buffer: Any, part: Range | None) -> dict[str, Any]:

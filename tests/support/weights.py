@@ -6,12 +6,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import wgpu
 from gguf.constants import GGML_QUANT_SIZES, GGMLQuantizationType
 from gguf.quants import quantize
 from numpy.typing import NDArray
 
 from tests.support.blocks import halves_of, random_blocks
-from webgemma.storage.layout import Matrix, Piece, place_planes, plan_matrix
+from webgemma.program.spec import Variant
+from webgemma.runtime.matrices import create_matrix, write_matrix
+from webgemma.storage.layout import Matrix, Piece, place_planes, plan_matrix, plan_records
 from webgemma.storage.mlc import MlcGroup
 from webgemma.storage.registry import KEPT, STORAGE_TYPES
 from webgemma.storage.types import Planes
@@ -43,7 +46,21 @@ class Weights:
             "storage": self.matrix.storage.name,
             "planes": {plane.name: offset // 4 for plane, offset in planes},
             "k": self.matrix.in_features,
+            "tiles": self.matrix.in_tiles,
         }
+
+    def write(self, gpu: Any, variant: Variant) -> Any:
+        """The resource that a kernel of this variant binds, filled."""
+        data = self.words.view(np.uint8)
+        if variant.matrices == "rows":
+            usage = wgpu.BufferUsage.STORAGE | wgpu.BufferUsage.COPY_SRC
+            return {"buffer": gpu.create_buffer_with_data(data=data, usage=usage)}
+        texture = create_matrix(gpu, data.size)
+        for _, records in plan_records(self.matrix):
+            for record in records:
+                plane = data[record.offset : record.offset + record.nbytes]
+                write_matrix(gpu, texture, record.offset, plane, record.tiles)
+        return texture.create_view()
 
 
 def make_weights(storage: str, rows: int, columns: int, seed: int = 0) -> Weights:

@@ -38,7 +38,8 @@ export async function reportDevice(store) {
  * @returns {Promise<Omit<Diagnostics, "measured">>}
  */
 export async function diagnose({ manifest, runner, info }) {
-  const buffers = [...runner.buffers.values()];
+  const sizes = [...runner.buffers.values()].map((buffer) => buffer.size);
+  for (const { width, height } of runner.textures.values()) sizes.push(width * height * 16);
   const { error } = runner;
   return {
     ...(await reportDevice(info.store)),
@@ -58,8 +59,8 @@ export async function diagnose({ manifest, runner, info }) {
     device: { ...abilities(runner.device), error: error && `${error.name}: ${error.message}` },
     memory: {
       ...info.memory,
-      in_use_nbytes: buffers.reduce((sum, { size }) => sum + size, 0),
-      num_buffers: buffers.length,
+      in_use_nbytes: sizes.reduce((sum, size) => sum + size, 0),
+      num_buffers: sizes.length,
     },
     self_test: info.self_test,
   };

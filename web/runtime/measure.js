@@ -229,6 +229,6 @@ function weightsNbytes(runner, { kernel, bindings }) {
   const { kernels, buffers } = runner.program;
   if (GATHERS.includes(kernels[kernel].template)) return 0;
   return bindings
-    .filter(({ buffer }) => buffers[buffer].kind === "weights")
-    .reduce((sum, bound) => sum + Number(runner.binding(bound).size), 0);
+    .filter(({ buffer }) => ["weights", "matrix"].includes(buffers[buffer].kind))
+    .reduce((sum, { buffer, nbytes }) => sum + runner.size(nbytes ?? buffers[buffer].nbytes), 0);
 }

@@ -7,18 +7,32 @@
 
 import { evaluate } from "./expr.js";
 import { PARALLEL_SHARDS } from "./shards.js";
+import { textureNbytes } from "./tiles.js";
 
 const WORD_NBYTES = 4;
 const COPIES = 2; // of a shard in flight: what arrived, and what the GPU has not yet taken over
 
 /**
- * What the runner allocates for a buffer: whole words, as WebGPU copies them.
+ * Whether a variant keeps a buffer in a texture.
  * @param {ProgramBuffer} buffer
+ * @param {Variant} variant
+ * @returns {boolean}
+ */
+export function isTexture(buffer, variant) {
+  return buffer.kind === "matrix" && variant.matrices === "tiles";
+}
+
+/**
+ * What the runner allocates for a buffer: whole words, as WebGPU copies them; whole rows of a texture.
+ * @param {ProgramBuffer} buffer
+ * @param {Variant} variant
  * @param {Record<string, number>} symbols
  * @returns {number}
  */
-export function allocatedNbytes(buffer, symbols) {
-  return Math.ceil(evaluate(buffer.nbytes, symbols) / WORD_NBYTES) * WORD_NBYTES;
+export function allocatedNbytes(buffer, variant, symbols) {
+  const nbytes = evaluate(buffer.nbytes, symbols);
+  if (isTexture(buffer, variant)) return textureNbytes(nbytes);
+  return Math.ceil(nbytes / WORD_NBYTES) * WORD_NBYTES;
 }
 
 /**
@@ -36,12 +50,13 @@ export function measureMemory(program, variant, contextWindowSize, shardNbytes) 
   let total_nbytes = 0;
   let tables = 0;
   for (const buffer of Object.values(program.buffers)) {
-    const nbytes = allocatedNbytes(buffer, symbols);
+    const nbytes = allocatedNbytes(buffer, variant, symbols);
     kinds[buffer.kind] = (kinds[buffer.kind] ?? 0) + nbytes;
     total_nbytes += nbytes;
     if (buffer.init) tables += nbytes;
   }
-  const { weights: weights_nbytes = 0, cache: cache_nbytes = 0 } = kinds;
+  const { weights = 0, matrix = 0, cache: cache_nbytes = 0 } = kinds;
+  const weights_nbytes = weights + matrix;
   const inFlight = [...shardNbytes].sort((a, b) => b - a).slice(0, PARALLEL_SHARDS);
   const loading_nbytes = Math.max(tables, COPIES * sum(inFlight));
   return {

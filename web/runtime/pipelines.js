@@ -1,6 +1,6 @@
 /** Compiles the kernels of a program for one variant, all at the same time. */
 
-/** @import { Kernel, Program, Variant } from "./types.d.ts" */
+/** @import { BindingType, Kernel, Program, Variant } from "./types.d.ts" */
 
 import { GpuError, ProgramError } from "./errors.js";
 import { evaluate } from "./expr.js";
@@ -30,7 +30,7 @@ export async function createPipelines(device, program, variant, readShader, onCo
     const kernel = program.kernels[name];
     if (!kernel) throw new ProgramError(`program.json: there is no kernel '${name}'.`);
     const signature = JSON.stringify(kernel.bindings.map((binding) => binding.type));
-    if (!layouts.has(signature)) layouts.set(signature, createLayout(device, kernel));
+    if (!layouts.has(signature)) layouts.set(signature, createLayout(device, kernel, variant));
     const pipeline = await compile(
       device,
       name,
@@ -57,16 +57,28 @@ export function withDirectives(text, requires) {
 }
 
 /**
+ * @param {BindingType} type
+ * @param {Variant} variant
+ * @returns {Partial<GPUBindGroupLayoutEntry>}
+ */
+function bindingLayout(type, variant) {
+  if (type !== "matrix") return { buffer: { type } };
+  if (variant.matrices === "tiles") return { texture: { sampleType: "uint" } };
+  return { buffer: { type: "read-only-storage" } };
+}
+
+/**
  * @param {GPUDevice} device
  * @param {Kernel} kernel
+ * @param {Variant} variant
  * @returns {GPUPipelineLayout}
  */
-function createLayout(device, kernel) {
+function createLayout(device, kernel, variant) {
   const visibility = GPUShaderStage.COMPUTE;
   const entries = kernel.bindings.map(({ type }, binding) => ({
     binding,
     visibility,
-    buffer: { type },
+    ...bindingLayout(type, variant),
   }));
   return device.createPipelineLayout({
     bindGroupLayouts: [device.createBindGroupLayout({ entries })],

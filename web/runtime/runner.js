@@ -15,9 +15,10 @@ import {
   UnsupportedError,
 } from "./errors.js";
 import { evaluate, parse } from "./expr.js";
-import { allocatedNbytes } from "./memory.js";
+import { allocatedNbytes, isTexture } from "./memory.js";
 import { createPipelines } from "./pipelines.js";
 import { StagingPool } from "./staging.js";
+import { createMatrix, writeMatrix } from "./tiles.js";
 
 /** @typedef {Record<string, number>} Symbols */
 /** @typedef {(file: string) => Promise<string>} ReadShader */
@@ -48,6 +49,7 @@ function usages() {
     state: UNIFORM | STORAGE | COPY_DST | COPY_SRC,
     input: STORAGE | COPY_DST,
     weights: STORAGE | COPY_DST,
+    matrix: STORAGE | COPY_DST,
     table: STORAGE | COPY_DST,
     cache: STORAGE,
     scratch: STORAGE,
@@ -130,6 +132,9 @@ export class Runner {
     this.symbols = { ...variant.symbols, context_window_size: contextWindowSize };
     /** @type {Map<string, GPUBuffer>} */
     this.buffers = new Map();
+    /** @type {Map<string, GPUTexture>} the matrices, where the variant keeps them so */
+    this.textures = new Map();
+    this.variant = variant;
     /** @type {Promise<Map<string, GPUComputePipeline>>} */
     this.pipelines = Promise.resolve(new Map());
     /** @type {Map<string, BoundStep[]>} */
@@ -178,16 +183,20 @@ export class Runner {
   }
 
   /**
-   * Create one GPU buffer.
+   * Create one GPU buffer, or the texture of a matrix.
    * @param {string} name
    * @param {ProgramBuffer} spec
    */
   async createBuffer(name, spec) {
-    const size = allocatedNbytes(spec, this.symbols);
+    const size = allocatedNbytes(spec, this.variant, this.symbols);
     this.device.pushErrorScope("validation");
     this.device.pushErrorScope("out-of-memory");
-    const usage = usages()[spec.kind];
-    this.buffers.set(name, this.device.createBuffer({ label: name, size, usage }));
+    if (isTexture(spec, this.variant)) {
+      this.textures.set(name, createMatrix(this.device, name, size));
+    } else {
+      const usage = usages()[spec.kind];
+      this.buffers.set(name, this.device.createBuffer({ label: name, size, usage }));
+    }
     const scopes = [this.device.popErrorScope(), this.device.popErrorScope()];
     const [memory, invalid] = await Promise.all(scopes);
     if (invalid) throw new ProgramError(`buffer '${name}' of ${size} bytes: ${invalid.message}`);
@@ -224,7 +233,7 @@ export class Runner {
     const pipeline = /** @type {GPUComputePipeline} */ (pipelines.get(step.kernel));
     const entries = step.bindings.map((bound, binding) => ({
       binding,
-      resource: this.binding(bound),
+      resource: this.resource(bound),
     }));
     const layout = pipeline.getBindGroupLayout(0);
     const group = this.device.createBindGroup({ label: step.label, layout, entries });
@@ -232,11 +241,13 @@ export class Runner {
   }
 
   /**
-   * A range as WebGPU takes it.
+   * A range as WebGPU takes it: of a buffer, or a texture as a whole.
    * @param {BindingRange} bound
-   * @returns {GPUBufferBinding}
+   * @returns {GPUBindingResource}
    */
-  binding({ buffer: name, offset = 0, nbytes }) {
+  resource({ buffer: name, offset = 0, nbytes }) {
+    const texture = this.textures.get(name);
+    if (texture) return texture.createView();
     const buffer = this.buffer(name);
     return {
       buffer,
@@ -273,6 +284,11 @@ export class Runner {
   upload(record, data) {
     const place = this.program.records[record];
     if (!place) throw new ProgramError(`record '${record}' is not in program.json.`);
+    const texture = this.textures.get(place.buffer);
+    if (texture) {
+      writeMatrix(this.device, texture, place.offset, data, place.tiles);
+      return;
+    }
     let padded = data;
     if (data.length % 4) {
       padded = new Uint8Array(Math.ceil(data.length / 4) * 4);
@@ -411,6 +427,7 @@ export class Runner {
   destroy() {
     this.error ??= new GpuError("the model was unloaded. Load it again.");
     for (const buffer of this.buffers.values()) buffer.destroy();
+    for (const texture of this.textures.values()) texture.destroy();
     this.staging.destroy();
     this.device.destroy();
   }

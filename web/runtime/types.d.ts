@@ -10,11 +10,13 @@ export interface Variant {
   requires: string[];
   /** "software": chosen by itself on adapters that compute on the processor only; default any. */
   adapter?: string;
+  /** "tiles": matrices lie in textures (tiles.js); default "rows", in buffers as in the shards. */
+  matrices?: "rows" | "tiles";
   symbols: Record<string, number>;
 }
 
 export interface ProgramBuffer {
-  kind: "state" | "input" | "weights" | "table" | "cache" | "scratch" | "output";
+  kind: "state" | "input" | "weights" | "matrix" | "table" | "cache" | "scratch" | "output";
   nbytes: Size;
   init?: { op: "cos_sin"; factors: number[] };
 }
@@ -25,10 +27,27 @@ export interface BindingRange {
   nbytes?: Size;
 }
 
+/** "matrix" is what the variant keeps matrices in. */
+export type BindingType = GPUBufferBindingType | "matrix";
+
+/** How a plane goes into tiles. */
+export interface Tiles {
+  /** What a kernel reads of a row at once: 4 or 16. */
+  unit_nbytes: number;
+  row_units: number;
+}
+
+/** Where a record of the tensor cache goes. */
+export interface RecordPlace {
+  buffer: string;
+  offset: number;
+  tiles?: Tiles;
+}
+
 export interface Kernel {
   template: string;
   shaders: Record<string, { file: string; requires: string[] }>;
-  bindings: { name: string; type: "uniform" | "read-only-storage" | "storage" }[];
+  bindings: { name: string; type: BindingType }[];
   constants: Record<string, Size>;
 }
 
@@ -63,7 +82,7 @@ export interface Program {
   variants: Variant[];
   state: Record<string, number>;
   buffers: Record<string, ProgramBuffer>;
-  records: Record<string, { buffer: string; offset: number }>;
+  records: Record<string, RecordPlace>;
   kernels: Record<string, Kernel>;
   phases: Record<Phase, Step[]>;
 }

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from webgemma.bench.peaks import copy_bandwidth, multiply_add_rate
 from webgemma.errors import ConfigError
-from webgemma.program.spec import Step
+from webgemma.program.spec import WEIGHTS, Step
 from webgemma.progress import Progress, no_progress
 from webgemma.runtime.runner import Runner
 from webgemma.runtime.session import Session, open_session
@@ -258,7 +258,7 @@ def weights_nbytes(runner: Runner, step: Step) -> int:
     if program.kernels[step.kernel].template in GATHERS:
         return 0
     return sum(
-        runner.binding(bound)["size"]
+        runner.size(program.buffers[bound.buffer].nbytes if bound.nbytes is None else bound.nbytes)
         for bound in step.bindings
-        if program.buffers[bound.buffer].kind == "weights"
+        if program.buffers[bound.buffer].kind in WEIGHTS
     )

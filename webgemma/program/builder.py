@@ -14,6 +14,7 @@ from webgemma.program.spec import (
     Buffer,
     Kernel,
     KernelShader,
+    Place,
     Program,
     Range,
     Size,
@@ -60,7 +61,7 @@ class ProgramBuilder:
     """What a lowering fills: `weights`, `vector`, `scratch`, `kernel`, `step`, then `finish`."""
 
     buffers: dict[str, Buffer] = field(default_factory=dict)
-    records: dict[str, Range] = field(default_factory=dict)
+    records: dict[str, Place] = field(default_factory=dict)
     kernels: dict[str, Kernel] = field(default_factory=dict)
     shaders: dict[str, str] = field(default_factory=dict)
     """File -> WGSL text."""
@@ -73,15 +74,15 @@ class ProgramBuilder:
     def weights(self, matrix: Matrix) -> None:
         """Declare the buffers and records of a matrix."""
         for piece in matrix.pieces:
-            self.buffers[piece.buffer] = Buffer("weights", piece.nbytes)
+            self.buffers[piece.buffer] = Buffer("matrix", piece.nbytes)
         for _, records in plan_records(matrix):
             for record in records:
-                self.records[record.name] = Range(record.buffer, record.offset)
+                self.records[record.name] = Place(record.buffer, record.offset, record.tiles)
 
     def vector(self, name: str, length: int) -> Range:
         """Declare a float32 vector [length] of the checkpoint, such as a norm's gain."""
         self.buffers[name] = Buffer("weights", 4 * length)
-        self.records[name] = Range(name)
+        self.records[name] = Place(name)
         return Range(name)
 
     def buffer(
@@ -120,11 +121,13 @@ class ProgramBuilder:
             count += 1
             unique = f"{name}.{count}"
         shaders = {}
+        types: dict[str, set[str]] = {}
         for variant in VARIANTS:
             text, words = render_variant(template, params, variant)
             shaders[variant.name] = self._add_shader(name, text, words)
-        plain, _ = render_variant(template, params, VARIANTS[-1])
-        bindings = tuple((b.name, b.type) for b in parse_bindings(plain))
+            for binding in parse_bindings(text):
+                types.setdefault(binding.name, set()).add(binding.type)
+        bindings = tuple((b, common_type(kinds)) for b, kinds in types.items())
         self.kernels[unique] = Kernel(template, shaders, bindings, constants)
         return unique
 
@@ -183,6 +186,11 @@ class ProgramBuilder:
             phases=phases,
             **facts,
         )
+
+
+def common_type(kinds: set[str]) -> str:
+    """A binding's type in all variants: "matrix" is a texture in some, a buffer in others."""
+    return "matrix" if "texture" in kinds else kinds.pop()
 
 
 def render_variant(

@@ -14,7 +14,7 @@ from typing import Any
 
 from webgemma.errors import ProgramError
 from webgemma.program.expr import evaluate
-from webgemma.program.spec import Program, Range, Size, Step
+from webgemma.program.spec import WEIGHTS, Program, Range, Size, Step
 
 BINDING_NBYTES = 128 << 20  # maxStorageBufferBindingSize
 BUFFER_NBYTES = 256 << 20  # maxBufferSize
@@ -191,13 +191,13 @@ def check_records(program: Program) -> None:
     filled = set()
     for name, place in program.records.items():
         buffer = program.buffers.get(place.buffer)
-        if buffer is None or buffer.kind != "weights":
+        if buffer is None or buffer.kind not in WEIGHTS:
             raise ProgramError(f"record {name}: {place.buffer!r} is no buffer of weights")
         if place.offset % 4 or place.offset >= evaluate(buffer.nbytes, {}):
             raise ProgramError(f"record {name}: got offset {place.offset} in {place.buffer}")
         filled.add(place.buffer)
     for name, buffer in program.buffers.items():
-        if buffer.kind == "weights" and name not in filled:
+        if buffer.kind in WEIGHTS and name not in filled:
             raise ProgramError(f"buffer {name}: no record of the tensor cache fills it")
 
 
@@ -225,7 +225,7 @@ def summarize(report: Report) -> dict[str, Any]:
         "most_storage_buffers": report.most_storage_buffers,
         "largest_binding_nbytes": report.largest_binding_nbytes,
         "largest_buffer_nbytes": report.largest_buffer_nbytes,
-        "weights_nbytes": report.buffer_nbytes.get("weights", 0),
+        "weights_nbytes": sum(report.buffer_nbytes.get(kind, 0) for kind in WEIGHTS),
         "scratch_nbytes": sum(
             report.buffer_nbytes.get(kind, 0) for kind in ("scratch", "output", "input", "state")
         ),

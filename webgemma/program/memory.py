@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from webgemma.program.spec import Program, Variant
+from webgemma.program.spec import WEIGHTS, Program, Variant
 
 PARALLEL_SHARDS = 3
 """Shards in flight in the browser; web/runtime/shards.js has the same number."""
@@ -60,10 +60,10 @@ def measure_memory(
     kinds: Counter[str] = Counter()
     tables = 0
     for buffer in program.buffers.values():
-        nbytes = buffer.allocated_nbytes(symbols)
+        nbytes = buffer.allocated_nbytes(variant, symbols)
         kinds[buffer.kind] += nbytes
         tables += nbytes if buffer.init is not None else 0
-    weights, cache = kinds.pop("weights", 0), kinds.pop("cache", 0)
+    weights, cache = sum(kinds.pop(kind, 0) for kind in WEIGHTS), kinds.pop("cache", 0)
     in_flight = sorted(shard_nbytes, reverse=True)[:parallel]
     loading = max(tables, COPIES * sum(in_flight))
     return Memory(weights, cache, kinds.total(), loading)

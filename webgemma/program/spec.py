@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from webgemma.program.expr import evaluate
+from webgemma.tiles import Tiles, texture_nbytes
 
 VERSION = 1
 STATE_WORDS = {
@@ -23,6 +24,9 @@ STATE_WORDS = {
 """Word of the state buffer -> its index; shaders/state.wgsl.jinja is the same list."""
 WORD_NBYTES = 4
 STATE_NBYTES = WORD_NBYTES * len(STATE_WORDS)
+
+WEIGHTS = ("weights", "matrix")
+"""Kinds of buffers that the tensor cache fills: vectors, and planes of matrices."""
 
 Size = int | str
 """A number of bytes or workgroups: an integer, or an expression (program/expr.py)."""
@@ -44,8 +48,23 @@ class Range:
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Where a record of the tensor cache goes: a buffer, bytes from its start."""
+
+    buffer: str
+    offset: int = 0
+    tiles: Tiles | None = None
+    """What variants with matrices in tiles put it into on the way (tiles.py)."""
+
+    def to_json(self) -> dict[str, Any]:
+        """As in program.json."""
+        base: dict[str, Any] = {"buffer": self.buffer, "offset": self.offset}
+        return base if self.tiles is None else {**base, "tiles": self.tiles._asdict()}
+
+
+@dataclass(frozen=True, slots=True)
 class Buffer:
-    """A GPU buffer: `kind` is state, input, weights, table, cache, scratch or output."""
+    """A GPU buffer: `kind` is state, input, weights, matrix, table, cache, scratch or output."""
 
     kind: str
     nbytes: Size
@@ -56,9 +75,12 @@ class Buffer:
         base: dict[str, Any] = {"kind": self.kind, "nbytes": self.nbytes}
         return base if self.init is None else {**base, "init": dict(self.init)}
 
-    def allocated_nbytes(self, symbols: Mapping[str, int]) -> int:
-        """What a runner allocates: whole words, as WebGPU copies them."""
-        return -(-evaluate(self.nbytes, symbols) // WORD_NBYTES) * WORD_NBYTES
+    def allocated_nbytes(self, variant: Variant, symbols: Mapping[str, int]) -> int:
+        """What a runner allocates: whole words, as WebGPU copies them; whole rows of a texture."""
+        nbytes = evaluate(self.nbytes, symbols)
+        if self.kind == "matrix" and variant.matrices == "tiles":
+            return texture_nbytes(nbytes)
+        return -(-nbytes // WORD_NBYTES) * WORD_NBYTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +92,8 @@ class Variant:
     symbols: Mapping[str, int]
     adapter: str = "any"
     """"software": chosen by itself on adapters that compute on the processor only."""
+    matrices: str = "rows"
+    """"rows": as they lie in the shards, in buffers. "tiles": in textures, see tiles.py."""
 
     def to_json(self) -> dict[str, Any]:
         """As in program.json."""
@@ -77,6 +101,7 @@ class Variant:
             "name": self.name,
             "requires": list(self.requires),
             "adapter": self.adapter,
+            "matrices": self.matrices,
             "symbols": dict(self.symbols),
         }
 
@@ -87,6 +112,7 @@ VARIANTS = (
         ("subgroups",),
         {"kv_nbytes": 4, "matvec_blocks": 16, "matmul_tokens": 8},
         "software",
+        "tiles",
     ),
     Variant(
         "f16+subgroups",
@@ -98,8 +124,9 @@ VARIANTS = (
     Variant("f32", (), {"kv_nbytes": 4, "matvec_blocks": 0, "matmul_tokens": 32}),
 )
 """In order of preference; `kv_nbytes` is the size of one element of the caches, `matvec_blocks`
-how many blocks of four rows a workgroup of a matrix-vector kernel takes (0: as many as it has
-teams), `matmul_tokens` how many tokens a workgroup of a matrix product takes."""
+how many blocks of four rows a workgroup of a matrix-vector kernel takes for every twins of its
+invocations (0: as many as it has teams), `matmul_tokens` how many tokens a workgroup of a matrix
+product takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +191,7 @@ class Program:
     generated_ring_size: int
     num_hidden_layers: int
     buffers: Mapping[str, Buffer]
-    records: Mapping[str, Range]
+    records: Mapping[str, Place]
     kernels: Mapping[str, Kernel]
     phases: Mapping[str, tuple[Step, ...]]
     variants: tuple[Variant, ...] = field(default=VARIANTS)
@@ -186,9 +213,7 @@ class Program:
             "variants": [variant.to_json() for variant in self.variants],
             "state": dict(STATE_WORDS),
             "buffers": {name: buffer.to_json() for name, buffer in self.buffers.items()},
-            "records": {
-                name: {"buffer": r.buffer, "offset": r.offset} for name, r in self.records.items()
-            },
+            "records": {name: place.to_json() for name, place in self.records.items()},
             "kernels": {name: kernel.to_json() for name, kernel in self.kernels.items()},
             "phases": {
                 name: [step.to_json() for step in steps] for name, steps in self.phases.items()
@@ -219,16 +244,28 @@ def program_from_json(data: Mapping[str, Any]) -> Program:
             name: Buffer(b["kind"], b["nbytes"], b.get("init"))
             for name, b in data["buffers"].items()
         },
-        records={name: range_from_json(r) for name, r in data["records"].items()},
+        records={name: _place_from_json(r) for name, r in data["records"].items()},
         kernels={name: _kernel_from_json(k) for name, k in data["kernels"].items()},
         phases={
             name: tuple(_step_from_json(s) for s in steps) for name, steps in data["phases"].items()
         },
-        variants=tuple(
-            Variant(v["name"], tuple(v["requires"]), v["symbols"], v.get("adapter", "any"))
-            for v in data["variants"]
-        ),
+        variants=tuple(_variant_from_json(v) for v in data["variants"]),
         image=data.get("image"),
+    )
+
+
+def _place_from_json(data: Mapping[str, Any]) -> Place:
+    tiles = data.get("tiles")
+    return Place(data["buffer"], data["offset"], None if tiles is None else Tiles(**tiles))
+
+
+def _variant_from_json(data: Mapping[str, Any]) -> Variant:
+    return Variant(
+        name=data["name"],
+        requires=tuple(data["requires"]),
+        symbols=data["symbols"],
+        adapter=data.get("adapter", "any"),
+        matrices=data.get("matrices", "rows"),
     )
 
 

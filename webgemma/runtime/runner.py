@@ -15,11 +15,13 @@ from numpy.typing import NDArray
 from webgemma.errors import ConfigError, GpuError, ProgramError, UnsupportedError
 from webgemma.program.expr import evaluate
 from webgemma.program.spec import STATE_WORDS, Buffer, Kernel, Program, Range, Size, Step, Variant
+from webgemma.runtime.matrices import create_matrix, write_matrix
 
 USAGES = {
     "state": ("UNIFORM", "STORAGE", "COPY_DST", "COPY_SRC"),
     "input": ("STORAGE", "COPY_DST"),
     "weights": ("STORAGE", "COPY_DST"),
+    "matrix": ("STORAGE", "COPY_DST"),
     "table": ("STORAGE", "COPY_DST"),
     "cache": ("STORAGE", "COPY_SRC"),
     "scratch": ("STORAGE", "COPY_SRC"),
@@ -125,11 +127,19 @@ class Runner:
         return evaluate(size, {**self.symbols, **symbols})
 
     def create_buffer(self, buffer: Buffer) -> Any:
-        """Create one GPU buffer; WebGPU zeroes it."""
+        """Create one GPU buffer, or the texture of a matrix; WebGPU zeroes it."""
+        if self.is_texture(buffer):
+            return create_matrix(self.device, self.size(buffer.nbytes))
         usage = 0
         for flag in USAGES[buffer.kind]:
             usage |= wgpu.BufferUsage[flag]
-        return self.device.create_buffer(size=buffer.allocated_nbytes(self.symbols), usage=usage)
+        return self.device.create_buffer(
+            size=buffer.allocated_nbytes(self.variant, self.symbols), usage=usage
+        )
+
+    def is_texture(self, buffer: Buffer) -> bool:
+        """Whether this variant keeps it in a texture."""
+        return buffer.kind == "matrix" and self.variant.matrices == "tiles"
 
     def used_kernels(self) -> dict[str, Kernel]:
         """The kernels that some step launches."""
@@ -166,24 +176,35 @@ class Runner:
         types = tuple(kind for _, kind in kernel.bindings)
         if types not in self.layouts:
             entries = [
-                {"binding": i, "visibility": wgpu.ShaderStage.COMPUTE, "buffer": {"type": kind}}
+                {"binding": i, "visibility": wgpu.ShaderStage.COMPUTE, **self.binding_layout(kind)}
                 for i, kind in enumerate(types)
             ]
             self.layouts[types] = self.device.create_bind_group_layout(entries=entries)
         return self.layouts[types]
 
+    def binding_layout(self, kind: str) -> dict[str, Any]:
+        """What a binding of this type is laid out as."""
+        if kind != "matrix":
+            return {"buffer": {"type": kind}}
+        if self.variant.matrices == "tiles":
+            return {"texture": {"sample_type": wgpu.TextureSampleType.uint}}
+        return {"buffer": {"type": "read-only-storage"}}
+
     def bind_step(self, step: Step) -> tuple[Step, Any, Any]:
         """(the step, its pipeline, its bind group)."""
         pipeline = self.pipelines[step.kernel]
         entries = [
-            {"binding": i, "resource": self.binding(bound)} for i, bound in enumerate(step.bindings)
+            {"binding": i, "resource": self.resource(bound)}
+            for i, bound in enumerate(step.bindings)
         ]
         layout = self.bind_group_layout(self.program.kernels[step.kernel])
         return step, pipeline, self.device.create_bind_group(layout=layout, entries=entries)
 
-    def binding(self, bound: Range) -> dict[str, Any]:
-        """A range as wgpu takes it."""
+    def resource(self, bound: Range) -> Any:
+        """A range as wgpu takes it: of a buffer, or a texture as a whole."""
         buffer = self.buffers[bound.buffer]
+        if self.is_texture(self.program.buffers[bound.buffer]):
+            return buffer.create_view()
         nbytes = buffer.size - bound.offset if bound.nbytes is None else self.size(bound.nbytes)
         return {"buffer": buffer, "offset": bound.offset, "size": nbytes}
 
@@ -217,9 +238,13 @@ class Runner:
             raise ProgramError(f"record {record!r} of the tensor cache is not in program.json")
         place = self.program.records[record]
         raw = np.frombuffer(data, np.uint8) if isinstance(data, bytes) else data.reshape(-1)
+        buffer = self.buffers[place.buffer]
+        if self.is_texture(self.program.buffers[place.buffer]):
+            write_matrix(self.device, buffer, place.offset, raw, place.tiles)
+            return
         if raw.size % 4:
             raw = np.pad(raw, (0, -raw.size % 4))
-        self.device.queue.write_buffer(self.buffers[place.buffer], place.offset, raw)
+        self.device.queue.write_buffer(buffer, place.offset, raw)
 
     def write_state(self, words: Mapping[str, int | float]) -> None:
         """Set words of the state buffer by name."""

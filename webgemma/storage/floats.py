@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from webgemma.storage.types import Plane, Planes, bf16_to_f32, check_in_features
+from webgemma.storage.types import QUAD_NBYTES, Plane, Planes, bf16_to_f32, check_in_features
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class FloatStorage:
     def planes(self, in_features: int) -> tuple[Plane, ...]:
         """One plane [N, K]."""
         check_in_features(f"storage {self.name}", in_features, 32)
-        return (Plane("weight", self.dtype, in_features),)
+        return (Plane("weight", self.dtype, in_features, unit_nbytes=QUAD_NBYTES),)
 
     def encode(self, rows: NDArray[np.uint8], in_features: int) -> Planes:
         """The bytes are kept untouched."""

@@ -22,6 +22,7 @@ from webgemma.storage.ggml_grid import (
     split_signs,
 )
 from webgemma.storage.types import (
+    QUAD_NBYTES,
     Plane,
     Planes,
     StorageType,
@@ -59,7 +60,7 @@ class IQ2_XXS:  # noqa: N801 - the name llama.cpp gives this type
         """q_weight: per 32 weights a word of indices, a word of signs and scale; q_super f16."""
         check_in_features("storage iq2_xxs", in_features, SUPER)
         return (
-            Plane("q_weight", "uint32", in_features // 16),
+            Plane("q_weight", "uint32", in_features // 16, unit_nbytes=QUAD_NBYTES),
             Plane("q_super", "float16", in_features // SUPER),
             grid_plane("IQ2_XXS"),
         )
@@ -91,7 +92,7 @@ class IQ2_XS:  # noqa: N801
         """q_weight: u16 per 8 weights; q_scale: nibble per 16, the first low; q_super f16."""
         check_in_features("storage iq2_xs", in_features, SUPER)
         return (
-            Plane("q_weight", "uint32", in_features // 16),
+            Plane("q_weight", "uint32", in_features // 16, unit_nbytes=QUAD_NBYTES),
             Plane("q_scale", "uint8", in_features // 32),
             Plane("q_super", "float16", in_features // SUPER),
             grid_plane("IQ2_XS"),
@@ -125,7 +126,7 @@ class IQ2_S:  # noqa: N801
         """
         check_in_features("storage iq2_s", in_features, SUPER)
         return (
-            Plane("q_weight", "uint32", in_features // 16),
+            Plane("q_weight", "uint32", in_features // 16, unit_nbytes=QUAD_NBYTES),
             Plane("q_scale", "uint8", in_features // 16),
             Plane("q_super", "float16", in_features // SUPER),
             grid_plane("IQ2_S"),

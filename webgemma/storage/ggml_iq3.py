@@ -21,6 +21,7 @@ from webgemma.storage.ggml_grid import (
     unpack_bits,
 )
 from webgemma.storage.types import (
+    QUAD_NBYTES,
     Plane,
     Planes,
     StorageType,
@@ -42,7 +43,7 @@ class IQ3_XXS:  # noqa: N801 - the name llama.cpp gives this type
         """q_weight: index byte per 4 weights; q_sign: word per 32, 4 x 7 signs and a scale."""
         check_in_features("storage iq3_xxs", in_features, SUPER)
         return (
-            Plane("q_weight", "uint32", in_features // 16),
+            Plane("q_weight", "uint32", in_features // 16, unit_nbytes=QUAD_NBYTES),
             Plane("q_sign", "uint32", in_features // 32),
             Plane("q_super", "float16", in_features // SUPER),
             grid_plane("IQ3_XXS"),
@@ -76,7 +77,7 @@ class IQ3_S:  # noqa: N801
         """
         check_in_features("storage iq3_s", in_features, SUPER)
         return (
-            Plane("q_weight", "uint32", in_features // 16),
+            Plane("q_weight", "uint32", in_features // 16, unit_nbytes=QUAD_NBYTES),
             Plane("q_sign", "uint32", in_features // 32),
             Plane("q_high", "uint8", in_features // 32),
             Plane("q_scale", "uint8", in_features // 64),

@@ -12,6 +12,7 @@ from webgemma.storage.ggml_k import SUPER, affine, split_pairs_of_bits, unpack_s
 from webgemma.storage.ggml_legacy import pack_fifth_bits, unpack_five_bits
 from webgemma.storage.packing import pack_two_bits, reorder_nibbles, split_runs, unpack_two_bits
 from webgemma.storage.types import (
+    QUAD_NBYTES,
     Plane,
     Planes,
     StorageType,
@@ -46,7 +47,7 @@ class Q2_K:  # noqa: N801 - the name llama.cpp gives this type
         """q_weight; q_scale uint8 [N, K/16]: scale low, minimum high nibble; q_super (d, dmin)."""
         check_in_features("storage q2_k", in_features, SUPER)
         return (
-            Plane("q_weight", "uint32", in_features // 16),
+            Plane("q_weight", "uint32", in_features // 16, unit_nbytes=QUAD_NBYTES),
             Plane("q_scale", "uint8", in_features // 16),
             Plane("q_super", "float16", in_features // SUPER * 2),
         )
@@ -82,7 +83,7 @@ class Q4_K:  # noqa: N801
         """q_weight uint32 [N, K/8]; q_scale uint8 [N, K/16]: pairs (scale, minimum); q_super."""
         check_in_features("storage q4_k", in_features, SUPER)
         return (
-            Plane("q_weight", "uint32", in_features // 8),
+            Plane("q_weight", "uint32", in_features // 8, unit_nbytes=QUAD_NBYTES),
             Plane("q_scale", "uint8", in_features // 16),
             Plane("q_super", "float16", in_features // SUPER * 2),  # pairs (d, dmin)
         )
@@ -113,7 +114,7 @@ class Q5_K:  # noqa: N801
         """Q4_K's planes with q_high, the fifth bits as in Q5_0, after q_weight."""
         check_in_features("storage q5_k", in_features, SUPER)
         return (
-            Plane("q_weight", "uint32", in_features // 8),
+            Plane("q_weight", "uint32", in_features // 8, unit_nbytes=QUAD_NBYTES),
             Plane("q_high", "uint32", in_features // 32),
             Plane("q_scale", "uint8", in_features // 16),
             Plane("q_super", "float16", in_features // SUPER * 2),

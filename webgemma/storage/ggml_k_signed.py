@@ -19,6 +19,7 @@ from webgemma.storage.packing import (
     unpack_two_bits,
 )
 from webgemma.storage.types import (
+    QUAD_NBYTES,
     Plane,
     Planes,
     StorageType,
@@ -68,7 +69,7 @@ class Q3_K:  # noqa: N801 - the name llama.cpp gives this type
         """q_weight: low 2 bits; q_high: the third bits; q_scale int8 [N, K/16]; q_super f16."""
         check_in_features("storage q3_k", in_features, SUPER)
         return (
-            Plane("q_weight", "uint32", in_features // 16),
+            Plane("q_weight", "uint32", in_features // 16, unit_nbytes=QUAD_NBYTES),
             Plane("q_high", "uint32", in_features // 32),
             Plane("q_scale", "int8", in_features // SUB),
             Plane("q_super", "float16", in_features // SUPER),
@@ -107,7 +108,7 @@ class Q6_K:  # noqa: N801
         """q_weight: low nibbles; q_high: 2 high bits each; q_scale int8 [N, K/16]; q_super f16."""
         check_in_features("storage q6_k", in_features, SUPER)
         return (
-            Plane("q_weight", "uint32", in_features // 8),
+            Plane("q_weight", "uint32", in_features // 8, unit_nbytes=QUAD_NBYTES),
             Plane("q_high", "uint32", in_features // 16),
             Plane("q_scale", "int8", in_features // SUB),
             Plane("q_super", "float16", in_features // SUPER),

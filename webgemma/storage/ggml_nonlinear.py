@@ -17,6 +17,7 @@ from webgemma.storage.ggml_k import SUPER, scaled
 from webgemma.storage.ggml_legacy import BLOCK, per_block
 from webgemma.storage.packing import reorder_nibbles
 from webgemma.storage.types import (
+    QUAD_NBYTES,
     Plane,
     Planes,
     StorageType,
@@ -46,7 +47,7 @@ class IQ4_NL:  # noqa: N801 - the name llama.cpp gives this type
         """q_weight uint32 [N, K/8], q_scale float16 [N, K/32]."""
         check_in_features("storage iq4_nl", in_features, BLOCK)
         return (
-            Plane("q_weight", "uint32", in_features // 8),
+            Plane("q_weight", "uint32", in_features // 8, unit_nbytes=QUAD_NBYTES),
             Plane("q_scale", "float16", in_features // BLOCK),
         )
 
@@ -75,7 +76,7 @@ class IQ4_XS:  # noqa: N801
         """q_weight uint32 [N, K/8], q_scale int8 [N, K/32], q_super float16 [N, K/256]."""
         check_in_features("storage iq4_xs", in_features, SUPER)
         return (
-            Plane("q_weight", "uint32", in_features // 8),
+            Plane("q_weight", "uint32", in_features // 8, unit_nbytes=QUAD_NBYTES),
             Plane("q_scale", "int8", in_features // BLOCK),
             Plane("q_super", "float16", in_features // SUPER),
         )
@@ -111,7 +112,7 @@ class MXFP4:
         """q_weight uint32 [N, K/8], q_scale uint8 [N, K/32]: exponents e8m0."""
         check_in_features("storage mxfp4", in_features, BLOCK)
         return (
-            Plane("q_weight", "uint32", in_features // 8),
+            Plane("q_weight", "uint32", in_features // 8, unit_nbytes=QUAD_NBYTES),
             Plane("q_scale", "uint8", in_features // BLOCK),
         )
 

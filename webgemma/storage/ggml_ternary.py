@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from webgemma.storage.ggml_k import SUPER, split_pairs_of_bits
 from webgemma.storage.packing import pack_two_bits, unpack_two_bits
 from webgemma.storage.types import (
+    QUAD_NBYTES,
     Plane,
     Planes,
     StorageType,
@@ -127,7 +128,7 @@ class TQ2_0:  # noqa: N801
         """q_weight uint32 [N, K/16], q_scale float16 [N, K/256]."""
         check_in_features("storage tq2_0", in_features, SUPER)
         return (
-            Plane("q_weight", "uint32", in_features // 16),
+            Plane("q_weight", "uint32", in_features // 16, unit_nbytes=QUAD_NBYTES),
             Plane("q_scale", "float16", in_features // SUPER),
         )
 

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from webgemma.storage.types import Plane, Planes, StorageType
+from webgemma.tiles import TILE_ROWS, Tiles
 
 PIECE_NBYTES = 96 << 20
 SHARD_NBYTES = 16 << 20
@@ -56,6 +57,11 @@ class Matrix:
         return self.storage.planes(self.in_features)
 
     @property
+    def in_tiles(self) -> bool:
+        """Whether its rows make whole tiles, so that a variant may put its planes into them."""
+        return self.rows % TILE_ROWS == 0
+
+    @property
     def row_nbytes(self) -> int:
         """Bytes of one row, all planes together."""
         return sum(plane.row_nbytes for plane in self.planes)
@@ -81,6 +87,8 @@ class Record:
     buffer: str
     offset: int
     content: bytes | None = None
+    tiles: Tiles | None = None
+    """How a variant that wants tiles gets them; None if it lies as it is everywhere."""
 
 
 def plan_matrix(
@@ -174,4 +182,5 @@ def _records_of_slice(matrix: Matrix, piece: Piece, part: Slice, suffix: str) ->
             buffer=piece.buffer,
             offset=offset + skipped * plane.row_nbytes,
             content=plane.content,
+            tiles=plane.tiles() if matrix.in_tiles else None,
         )

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from webgemma.storage.types import (
     DTYPE_NBYTES,
     K_MULTIPLE,
+    QUAD_NBYTES,
     Plane,
     Planes,
     as_bytes,
@@ -71,7 +72,7 @@ class MlcGroup:
         check_in_features(f"storage {self.name}", in_features, K_MULTIPLE)
         groups = self.num_groups(in_features)
         return (
-            Plane("q_weight", "uint32", groups * WORDS_PER_GROUP),
+            Plane("q_weight", "uint32", groups * WORDS_PER_GROUP, unit_nbytes=QUAD_NBYTES),
             Plane("q_scale", self.scale_dtype, groups),
         )
 

@@ -17,9 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from webgemma.errors import ConfigError
+from webgemma.tiles import Tiles
 
 K_MULTIPLE = 32
 """Every kernel reads weights 32 at a time, so in_features is a multiple of 32."""
+
+WORD_NBYTES = 4
+QUAD_NBYTES = 16
+"""A quad of four words, as a vec4<u32>."""
 
 DTYPE_NBYTES = {
     "float32": 4,
@@ -49,6 +54,8 @@ class Plane:
     dtype: str
     columns: int
     content: bytes | None = None
+    unit_nbytes: int = WORD_NBYTES
+    """What kernels read at once of a row: a word, or a quad of four."""
 
     @property
     def row_nbytes(self) -> int:
@@ -59,6 +66,12 @@ class Plane:
     def shared_nbytes(self) -> int:
         """Bytes of this plane in every piece, whatever its rows: 0 for one with a row each."""
         return 0 if self.content is None else len(self.content)
+
+    def tiles(self) -> Tiles | None:
+        """How it goes into tiles; None where a row is not whole units, or it has no rows."""
+        if self.content is not None or self.row_nbytes % self.unit_nbytes:
+            return None
+        return Tiles(self.unit_nbytes, self.row_nbytes // self.unit_nbytes)
 
 
 class StorageType(Protocol):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from webgemma.architectures.decoder.base import Decoder
-from webgemma.architectures.decoder.kernels import plane_words
+from webgemma.architectures.decoder.kernels import plane_words, storage_params
 from webgemma.architectures.weights import all_rows
 from webgemma.program.builder import Bound
 from webgemma.program.spec import Range
@@ -41,9 +41,7 @@ def _embed_step(
         _embed_step(d, phase, matrix, pieces[-1:], chained=chained)
         return
     params = {
-        "storage": matrix.storage.name,
-        "planes": plane_words(matrix, pieces[0]),
-        "k": c.hidden_size,
+        **storage_params(matrix, pieces[0]),
         "scale": c.embed_scale,
         "piece_rows": pieces[0].rows,
         "rows": rows,

@@ -13,6 +13,7 @@ from webgemma.storage.layout import Matrix, Piece
 WORKGROUP = 64  # invocations of a matvec workgroup
 MOST_TEAMS = 16  # of a workgroup
 ROWS = 4  # of a block, which a team computes
+ROWS_FOR_TWO_TWINS = 1024
 
 
 def matvec(
@@ -26,11 +27,8 @@ def matvec(
 ) -> Launch:
     """A matrix-vector kernel over one piece of a matrix."""
     params = {
-        "storage": matrix.storage.name,
-        "planes": plane_words(matrix, piece),
-        "k": matrix.in_features,
-        "lanes": matvec_lanes(matrix.in_features),
-        "teams": matvec_teams(matrix.in_features),
+        **storage_params(matrix, piece),
+        **matvec_shape(piece.rows, matrix.in_features),
         "norm": template != "matvec",
         **extra,
     }
@@ -55,10 +53,8 @@ def matmul(
     """Append Y = X W^T for a chunk of tokens, one piece of W."""
     n = piece.rows // 2 if mode == "gated" else piece.rows
     params = {
-        "storage": matrix.storage.name,
-        "planes": plane_words(matrix, piece),
+        **storage_params(matrix, piece),
         "n": n,
-        "k": matrix.in_features,
         "mode": mode,
         "y_stride": y_stride,
         "softcap": softcap,
@@ -103,9 +99,37 @@ def matvec_teams(in_features: int) -> int:
     return min(WORKGROUP // matvec_lanes(in_features), MOST_TEAMS)
 
 
+def matvec_twins(rows: int) -> int:
+    """Pairs of blocks that an invocation of a software adapter takes.
+
+    More of them share what is loaded of x, but take longer to compile and leave fewer workgroups.
+    """
+    return 2 if rows >= ROWS_FOR_TWO_TWINS else 1
+
+
+def matvec_shape(rows: int, in_features: int) -> dict[str, int]:
+    """How a matrix-vector kernel shares the rows out: parameters of the template."""
+    return {
+        "lanes": matvec_lanes(in_features),
+        "teams": matvec_teams(in_features),
+        "twins": matvec_twins(rows),
+    }
+
+
 def matvec_dispatch(rows: int, in_features: int) -> str:
     """Workgroups of a matrix-vector kernel over `rows` rows, an expression of `matvec_blocks`."""
-    return f"ceil_div({-(-rows // ROWS)}, max({matvec_teams(in_features)}, matvec_blocks))"
+    most = f"max({matvec_teams(in_features)}, matvec_blocks * {matvec_twins(rows)})"
+    return f"ceil_div({-(-rows // ROWS)}, {most})"
+
+
+def storage_params(matrix: Matrix, piece: Piece) -> dict[str, Any]:
+    """What a kernel must know to read a piece of a matrix."""
+    return {
+        "storage": matrix.storage.name,
+        "planes": plane_words(matrix, piece),
+        "k": matrix.in_features,
+        "tiles": matrix.in_tiles,
+    }
 
 
 def plane_words(matrix: Matrix, piece: Piece) -> dict[str, int]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from webgemma.architectures.decoder.attention import most_row_vectors
-from webgemma.architectures.decoder.kernels import only_piece, plane_words
+from webgemma.architectures.decoder.kernels import only_piece, storage_params
 from webgemma.architectures.siglip.config import CHANNELS, SiglipConfig
 from webgemma.architectures.views import PaddedRows, TablePlusRow, padded
 from webgemma.architectures.weights import FLOATS, WeightPlan, all_rows, check_heads
@@ -75,10 +75,8 @@ class Tower:
         """Append a product of all rows, `width` columns wide, zeros after those of the matrix."""
         piece = only_piece(matrix)
         params = {
-            "storage": matrix.storage.name,
-            "planes": plane_words(matrix, piece),
+            **storage_params(matrix, piece),
             "n": matrix.rows,
-            "k": matrix.in_features,
             "mode": mode,
             "y_stride": width,
             "width": width,

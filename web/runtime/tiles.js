@@ -1,0 +1,110 @@
+/**
+ * Matrices for variants that want them in tiles, in textures: the order of their planes, and how they
+ * are written. The twin of webgemma/tiles.py, which says why; both pass tests/cases/tiles.json.
+ */
+
+/** @import { Tiles } from "./types.d.ts" */
+
+const TILE_ROWS = 64;
+const TEXEL_NBYTES = 16;
+const TEXELS_PER_ROW = 4096; // of a texture; with 8192 rows, every device's limit, it holds 512 MiB
+const ROW_NBYTES = TEXEL_NBYTES * TEXELS_PER_ROW;
+
+/** @typedef {[x: number, y: number, width: number, height: number]} Region in texels */
+
+/**
+ * Put whole tiles of a plane in order: of each, unit 0 of all rows, then unit 1 of all, and so on.
+ * @param {Uint8Array<ArrayBuffer>} data rows, a multiple of 64, one after another
+ * @param {Tiles} tiles
+ * @returns {Uint8Array<ArrayBuffer>} as many bytes
+ */
+export function toTiles(data, { unit_nbytes, row_units }) {
+  const aligned = data.byteOffset % 4 ? data.slice() : data;
+  const source = new Uint32Array(aligned.buffer, aligned.byteOffset, aligned.length / 4);
+  const ordered = new Uint32Array(source.length);
+  const words = unit_nbytes / 4;
+  let at = 0;
+  for (let tile = 0; tile < source.length; tile += TILE_ROWS * row_units * words) {
+    for (let unit = 0; unit < row_units; unit++) {
+      for (let row = 0; row < TILE_ROWS; row++) {
+        const from = tile + (row * row_units + unit) * words;
+        for (let word = 0; word < words; word++) ordered[at++] = source[from + word];
+      }
+    }
+  }
+  return new Uint8Array(ordered.buffer);
+}
+
+/**
+ * Bytes of the texture that holds so many: whole rows.
+ * @param {number} nbytes
+ * @returns {number}
+ */
+export function textureNbytes(nbytes) {
+  return Math.ceil(nbytes / ROW_NBYTES) * ROW_NBYTES;
+}
+
+/**
+ * The rectangles, three at most, that consecutive texels fill, in their order.
+ * @param {number} first
+ * @param {number} count
+ * @returns {Region[]}
+ */
+export function regions(first, count) {
+  /** @type {Region[]} */
+  const found = [];
+  const x = first % TEXELS_PER_ROW;
+  let y = Math.floor(first / TEXELS_PER_ROW);
+  if (x && count) {
+    const width = Math.min(count, TEXELS_PER_ROW - x);
+    found.push([x, y++, width, 1]);
+    count -= width;
+  }
+  const height = Math.floor(count / TEXELS_PER_ROW);
+  const rest = count % TEXELS_PER_ROW;
+  if (height) found.push([0, y, TEXELS_PER_ROW, height]);
+  if (rest) found.push([0, y + height, rest, 1]);
+  return found;
+}
+
+/**
+ * A texture that holds the planes of a matrix; WebGPU zeroes it.
+ * @param {GPUDevice} device
+ * @param {string} label
+ * @param {number} nbytes
+ * @returns {GPUTexture}
+ */
+export function createMatrix(device, label, nbytes) {
+  return device.createTexture({
+    label,
+    size: [TEXELS_PER_ROW, textureNbytes(nbytes) / ROW_NBYTES],
+    format: "rgba32uint",
+    usage: GPUTextureUsage.TEXTURE_BINDING | GPUTextureUsage.COPY_DST,
+  });
+}
+
+/**
+ * Write part of a plane; zeros fill its last texel.
+ * @param {GPUDevice} device
+ * @param {GPUTexture} texture
+ * @param {number} offset in the matrix's bytes, a multiple of 16
+ * @param {Uint8Array<ArrayBuffer>} data rows in their order
+ * @param {Tiles} [tiles] what the plane is put into on the way
+ */
+export function writeMatrix(device, texture, offset, data, tiles) {
+  let bytes = tiles ? toTiles(data, tiles) : data;
+  if (bytes.length % TEXEL_NBYTES) {
+    bytes = new Uint8Array(Math.ceil(data.length / TEXEL_NBYTES) * TEXEL_NBYTES);
+    bytes.set(data);
+  }
+  let start = 0;
+  for (const [x, y, width, height] of regions(offset / TEXEL_NBYTES, bytes.length / TEXEL_NBYTES)) {
+    device.queue.writeTexture(
+      { texture, origin: [x, y] },
+      bytes,
+      { offset: start, bytesPerRow: width * TEXEL_NBYTES, rowsPerImage: height },
+      [width, height],
+    );
+    start += width * height * TEXEL_NBYTES;
+  }
+}

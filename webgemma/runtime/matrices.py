@@ -1,0 +1,53 @@
+"""Matrices as textures, for the variants that read them so: made, and filled record by record."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import wgpu
+from numpy.typing import NDArray
+
+from webgemma.tiles import (
+    TEXEL_NBYTES,
+    TEXELS_PER_ROW,
+    Tiles,
+    regions,
+    texture_rows,
+    to_tiles,
+)
+
+
+def create_matrix(device: Any, nbytes: int) -> Any:
+    """A texture of rgba32uint that holds `nbytes` bytes of planes; WebGPU zeroes it."""
+    return device.create_texture(
+        size=(TEXELS_PER_ROW, texture_rows(nbytes), 1),
+        format=wgpu.TextureFormat.rgba32uint,
+        usage=wgpu.TextureUsage.TEXTURE_BINDING | wgpu.TextureUsage.COPY_DST,
+    )
+
+
+def write_matrix(
+    device: Any, texture: Any, offset: int, data: NDArray[np.uint8], tiles: Tiles | None
+) -> None:
+    """Write part of a plane.
+
+    Args:
+        device: The texture's.
+        texture: What `create_matrix` made.
+        offset: Where in the matrix's bytes it goes, a multiple of 16.
+        data: uint8 [nbytes], rows in their order; zeros fill the last texel.
+        tiles: What the plane is put into on the way; None leaves it as it is.
+    """
+    ordered = data if tiles is None else to_tiles(data, tiles)
+    ordered = np.pad(ordered, (0, -ordered.size % TEXEL_NBYTES))
+    start = 0
+    for region in regions(offset // TEXEL_NBYTES, ordered.size // TEXEL_NBYTES):
+        stop = start + region.width * region.height * TEXEL_NBYTES
+        device.queue.write_texture(
+            {"texture": texture, "origin": (region.x, region.y, 0)},
+            ordered[start:stop],
+            {"bytes_per_row": region.width * TEXEL_NBYTES, "rows_per_image": region.height},
+            (region.width, region.height, 1),
+        )
+        start = stop
