@@ -260,7 +260,9 @@ function begin(engine, manifest, lexer) {
     if (!sees) chats.save(one); // those about pictures end with the page
   };
   const current = new Chat({ engine, settings, lexer, pictures: sees ? pictures : null, keep });
-  current.onChange = () => showChat(current);
+  current.onChange = () => {
+    if (chat === current) showChat(current); // its last reply may end when another model is shown
+  };
   chat = current;
   chatsNav.inert = false;
   welcome.invite(
