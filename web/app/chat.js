@@ -158,7 +158,6 @@ export class Chat {
     this.follow(true);
     try {
       await this.write(turn);
-      this.settle(turn);
     } catch (error) {
       if (this.turn !== turn) return;
       this.turn = null;
@@ -190,14 +189,16 @@ export class Chat {
   }
 
   /**
+   * The last of a reply. Whoever sees what it took can go on talking.
    * @param {Turn} turn
    * @param {FinishReason} reason
    * @param {Usage} usage
    */
-  end({ conversation, reply }, reason, usage) {
-    conversation.used_tokens = usage.total_tokens;
-    conversation.model = this.engine.info.id;
-    reply.end(reason, usage);
+  end(turn, reason, usage) {
+    turn.conversation.used_tokens = usage.total_tokens;
+    turn.conversation.model = this.engine.info.id;
+    this.settle(turn);
+    turn.reply.end(reason, usage);
   }
 
   /**
