@@ -28,8 +28,10 @@ if TYPE_CHECKING:
     from webgemma.mlc import MlcReport, convert_to_mlc
     from webgemma.runtime.generation import Generation
     from webgemma.runtime.session import Session, open_session
+    from webgemma.site import Branding
 
 _HOMES = {
+    "Branding": "webgemma.site",
     "ModelReport": "webgemma.build",
     "ModelRequest": "webgemma.build",
     "SiteReport": "webgemma.build",
@@ -49,6 +51,7 @@ _HOMES = {
 """Public name -> module. They load on first use: numpy and wgpu take a second to import."""
 
 __all__ = [
+    "Branding",
     "ConfigError",
     "FormatError",
     "Generation",

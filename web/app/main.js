@@ -15,6 +15,7 @@ import {
   persistStorage,
 } from "../webgemma/index.js";
 import { Asks } from "./asks.js";
+import { loadBranding, showLogo, windowTitle } from "./branding.js";
 import { Chat } from "./chat.js";
 import { ChatList } from "./chat-list.js";
 import { Chats } from "./chats.js";
@@ -43,7 +44,8 @@ const query = readQuery(location.search);
 const loadOptions = { variant: query.variant, contextWindowSize: query.context };
 const place = new URL("./", location.href).pathname; // other sites may share the origin
 const settings = new Settings(query, `webgemma settings ${place}`);
-const welcome = new Welcome(byId("welcome", HTMLElement));
+const branding = await loadBranding();
+const welcome = new Welcome(byId("welcome", HTMLElement), branding);
 const panel = byId("panel", HTMLDivElement);
 const select = byId("model-select", HTMLSelectElement);
 const newChat = byId("new-chat", HTMLButtonElement);
@@ -118,7 +120,7 @@ async function start() {
     if (page === "blocked") throw new DownloadError(OLD_PAGE);
     select.replaceChildren(...models.map(({ id, name }) => element("option", { value: id }, name)));
     select.hidden = models.length < 2;
-    byId("model-name", HTMLElement).hidden = models.length > 1;
+    byId("model-name", HTMLElement).hidden = models.length > 1 && !branding.title;
     const { id, unknown } = firstModel(models, query.model);
     select.value = id;
     await open(id);
@@ -207,9 +209,10 @@ function offer(manifest) {
 
 /** @param {Manifest} manifest */
 function describe(manifest) {
-  document.title = `${manifest.name} · webgemma`;
-  byId("model-name", HTMLElement).textContent = manifest.name;
-  const size = formatBytes(manifest.weights.nbytes);
+  document.title = windowTitle(branding, manifest.name);
+  byId("model-name", HTMLElement).textContent = branding.title ?? manifest.name;
+  const isNamed = branding.title !== undefined && select.hidden;
+  const size = (isNamed ? `${manifest.name} · ` : "") + formatBytes(manifest.weights.nbytes);
   byId("model-note", HTMLElement).replaceChildren(
     element("span", { className: "when-wide" }, `${size} · runs on your device, nothing is sent`),
     element("span", { className: "when-narrow" }, `${size} · on your device`),
@@ -269,7 +272,7 @@ function begin(engine, manifest, lexer) {
     manifest,
     sees
       ? gallery(manifest, modelUrl(manifest.id), pictures)
-      : [suggestions(manifest, (prompt) => current.send(prompt))],
+      : [suggestions(manifest, branding, (prompt) => current.send(prompt))],
   );
   if (sees) asks.open(manifest);
   if (engine.info.adapter.is_fallback) {
@@ -360,6 +363,7 @@ function showError(error, again) {
   panel.replaceChildren(errorPanel(error, { label: "Try again", run: again }));
 }
 
+showLogo(branding);
 watchDiagnostics(() => chat?.engine ?? null);
 watchStored(() => shown);
 showChats();

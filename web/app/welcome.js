@@ -1,6 +1,7 @@
 /** What stands on the page before the first message: the model, its download, things to ask. */
 
 /** @import { Manifest, MemoryEstimate, Progress } from "../webgemma/types.d.ts" */
+/** @import { Branding } from "./branding.js" */
 
 import { about } from "./about.js";
 import { element } from "./dom.js";
@@ -19,9 +20,13 @@ const MOST_MEMORY_SAID = 8 * GIB; // browsers name no larger memory, or none
 
 /** The section of the page above an empty chat. */
 export class Welcome {
-  /** @param {HTMLElement} root */
-  constructor(root) {
+  /**
+   * @param {HTMLElement} root
+   * @param {Branding} branding
+   */
+  constructor(root, branding) {
     this.root = root;
+    this.branding = branding;
     this.bar = element("progress", { max: 1 });
     this.status = element("p", { className: "status", role: "status" });
     this.needs = element("p", { className: "needs" });
@@ -115,7 +120,7 @@ export class Welcome {
     const kind = manifest.image ? "A model that looks at pictures," : "A language model";
     const end = manifest.image ? ": your pictures stay on your device." : ".";
     return [
-      element("h2", {}, manifest.name),
+      element("h2", {}, this.branding.greeting ?? manifest.name),
       element(
         "p",
         { className: "lead" },
@@ -129,12 +134,13 @@ export class Welcome {
 /**
  * Things to ask a model that chats.
  * @param {Manifest} manifest
+ * @param {Branding} branding whose prompts come first, all of them
  * @param {(prompt: string) => void} ask
  * @returns {HTMLElement}
  */
-export function suggestions(manifest, ask) {
-  const prompts = manifest.generation.prompts ?? GENERIC_PROMPTS;
-  const buttons = prompts.slice(0, MAX_PROMPTS).map((prompt) => {
+export function suggestions(manifest, branding, ask) {
+  const own = (manifest.generation.prompts ?? GENERIC_PROMPTS).slice(0, MAX_PROMPTS);
+  const buttons = (branding.prompts ?? own).map((prompt) => {
     const button = element("button", { type: "button", className: "prompt", dir: "auto" }, prompt);
     button.addEventListener("click", () => ask(prompt));
     return element("li", {}, button);

@@ -13,7 +13,7 @@ from webgemma.build.sizes import weights_nbytes
 from webgemma.build.write_model import stage_nbytes, write_model
 from webgemma.errors import ConfigError
 from webgemma.progress import STAGES, Progress, no_progress
-from webgemma.site import SiteWriter
+from webgemma.site import Branding, SiteWriter, check_branding, read_branding
 from webgemma.storage.quantize import KEEP
 
 Source = str | Path | ModelRequest
@@ -34,6 +34,7 @@ def build_site(
     host: str = "any",
     weights_url: str | None = None,
     structured_output: bool = False,
+    branding: Branding | str | Path | None = None,
     force: bool = False,
     progress: Progress = no_progress,
 ) -> SiteReport:
@@ -59,6 +60,8 @@ def build_site(
             folder beside it, for uploading there.
         structured_output: With what holds replies to JSON in the page: 1.1 MB more, and its
             policy lets it compile WebAssembly (docs/structured.md).
+        branding: The page's own title, accent, logo, greeting and prompts, or a TOML or JSON file
+            of them.
         force: Replace a site that is there.
         progress: Told of the stages reading, packing and hashing.
 
@@ -66,6 +69,9 @@ def build_site(
         WebGemmaError: something is wrong with a source, the request or the disk.
     """
     started = time.perf_counter()
+    if isinstance(branding, str | Path):
+        branding = read_branding(branding)
+    brand = None if branding in (None, Branding()) else check_branding(branding)
     sources = [source] if isinstance(source, Source) else source
     requests = [
         each
@@ -87,6 +93,7 @@ def build_site(
     nbytes = sum(weights_nbytes(model.lowered) for model in opened)
     with SiteWriter(
         out,
+        branding=brand,
         force=force,
         host=host,
         weights_url=weights_url,
@@ -94,7 +101,8 @@ def build_site(
         expected_nbytes=nbytes,
     ) as site:
         reports = write_models(site, opened, progress)
-    return SiteReport(site.path, reports, time.perf_counter() - started)
+    page_warnings = [] if brand is None else brand.warnings
+    return SiteReport(site.path, reports, page_warnings, time.perf_counter() - started)
 
 
 def open_models(requests: Sequence[ModelRequest], progress: Progress) -> list[OpenedModel]:

@@ -40,6 +40,8 @@ class SiteReport:
     path: Path
     models: list[ModelReport]
     """In the order of the page's list."""
+    warnings: list[str]
+    """What the user should know of the page."""
     duration_s: float
 
 

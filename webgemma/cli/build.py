@@ -21,6 +21,7 @@ Examples:
   webgemma build ./gemma-2b -o site --quantization q4f16_1 --embedding-quantization q8_0
   webgemma build model-00001-of-00003.gguf -o site --host cloudflare-pages --force
   webgemma build gemma-2b.gguf gemma-7b.gguf -o site --model-id small --model-id large
+  webgemma build gemma-2b.gguf -o site --title "Ask the library" --accent "#7a3e9d" --logo l.svg
   webgemma build paligemma-text-f16.gguf --mmproj paligemma-mmproj-f16.gguf -o site"""
 
 
@@ -38,6 +39,12 @@ def build(
     host: build_options.Host = "any",
     weights_url: build_options.WeightsUrl = None,
     structured_output: build_options.StructuredOutput = False,
+    title: build_options.Title = None,
+    accent: build_options.AccentColour = None,
+    logo: build_options.LogoFile = None,
+    greeting: build_options.Greeting = None,
+    prompts: build_options.Prompts = None,
+    branding: build_options.BrandingFile = None,
     force: build_options.Force = False,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
@@ -63,6 +70,9 @@ def build(
     )
     from webgemma.build import ModelRequest, build_site
 
+    brand = build_options.own_page(
+        branding, title=title, accent=accent, logo=logo, greeting=greeting, prompts=prompts
+    )
     with nullcontext(no_progress) if quiet else ConsoleProgress() as progress:
         report = build_site(
             [ModelRequest(**request) for request in requests],
@@ -70,10 +80,12 @@ def build(
             host=host,
             weights_url=weights_url,
             structured_output=structured_output,
+            branding=brand,
             force=force,
             progress=progress,
         )
-    for warning in (warning for model in report.models for warning in model.warnings):
+    of_models = (warning for model in report.models for warning in model.warnings)
+    for warning in (*report.warnings, *of_models):
         print(f"warning: {warning}", file=sys.stderr)
     if as_json:
         print(json.dumps(dataclasses.asdict(report), default=str))

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from webgemma.site import Branding
 
 LEFT_OUT = "-"
 """Stands where one of several models has no value of its own."""
@@ -93,6 +97,31 @@ StructuredOutput = Annotated[
         "--structured-output", help="With response_format in the page: JSON, held to a schema."
     ),
 ]
+Title = Annotated[
+    str | None, typer.Option("--title", metavar="TEXT", help="What the page is called.")
+]
+AccentColour = Annotated[
+    str | None,
+    typer.Option("--accent", metavar="COLOUR", help="The colour of its buttons: #2f6b56."),
+]
+LogoFile = Annotated[
+    Path | None,
+    typer.Option("--logo", metavar="FILE", help="PNG or SVG, in place of the page's own."),
+]
+Greeting = Annotated[
+    str | None,
+    typer.Option("--greeting", metavar="TEXT", help="Stands above an empty chat."),
+]
+Prompts = Annotated[
+    list[str] | None,
+    typer.Option("--prompt", metavar="TEXT", help="Something to ask; repeatable."),
+]
+BrandingFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--branding", metavar="FILE", help="These five from a TOML or JSON file; options win."
+    ),
+]
 Force = Annotated[bool, typer.Option("--force", help="Replace a site that is there.")]
 
 
@@ -128,3 +157,19 @@ def spread(
             if str(value) != LEFT_OUT:
                 request[name] = value
     return requests
+
+
+def own_page(
+    file: Path | None, *, prompts: Sequence[str] | None, **given: str | Path | None
+) -> Branding:
+    """The branding of a file, if there is one, and of the options, which win.
+
+    Raises:
+        ConfigError: the file is no branding.
+    """
+    from webgemma.site import Branding, read_branding
+
+    found: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    if prompts:
+        found["prompts"] = tuple(prompts)
+    return replace(Branding() if file is None else read_branding(file), **found)

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
+from webgemma.site.branding import Branding, check_branding, read_branding
 from webgemma.site.model_folder import HashingFile, ModelWriter, to_json
 from webgemma.site.writer import SiteWriter
 
-__all__ = ["HashingFile", "ModelWriter", "SiteWriter", "to_json"]
+__all__ = [
+    "Branding",
+    "HashingFile",
+    "ModelWriter",
+    "SiteWriter",
+    "check_branding",
+    "read_branding",
+    "to_json",
+]

@@ -29,6 +29,8 @@ from webgemma.hosts import (
     host_files,
 )
 from webgemma.layout import INDEX, SITE_VERSION, WEIGHTS_INDEX, check_model_id, folder_of_weights
+from webgemma.site.branding import CheckedBranding
+from webgemma.site.lay_branding import lay_branding
 from webgemma.site.model_folder import ModelWriter, to_json
 from webgemma.site.overwrite import check_may_write, check_may_write_weights
 from webgemma.staging import Staging, cannot_write, check_room
@@ -55,6 +57,7 @@ class SiteWriter:
         host: str = "any",
         weights_url: str | None = None,
         structured_output: bool = False,
+        branding: CheckedBranding | None = None,
         expected_nbytes: int = 0,
     ) -> None:
         """Check that a site may and can be written.
@@ -66,6 +69,7 @@ class SiteWriter:
             weights_url: Where the weights will lie, if not in the site: they are written into a
                 folder beside it (layout.folder_of_weights), for uploading there.
             structured_output: With what holds replies to JSON in the page.
+            branding: What makes the page one's own.
             expected_nbytes: About how much the models' weights will take.
 
         Raises:
@@ -75,6 +79,7 @@ class SiteWriter:
         self.path = Path(out).resolve()
         self._host = host
         self._structured_output = structured_output
+        self._branding = branding
         self._models: list[ModelWriter] = []
         self._staging: Staging | None = None
         self._weights_url = None if weights_url is None else check_weights_url(weights_url)
@@ -152,6 +157,8 @@ class SiteWriter:
             copy_web(folder, structured_output=self._structured_output)
             if self._weights_url is not None:
                 allow_connections(folder, connect_sources(self._weights_url))
+            if self._branding is not None:
+                lay_branding(folder, self._branding)
         except OSError as error:
             raise cannot_write(self.path, error) from error
 
@@ -173,12 +180,17 @@ class SiteWriter:
 
     def _write_host_files(self, folder: Path) -> None:
         """Write what the host reads."""
-        texts = host_files(self._host, " and ".join(model.name for model in self._models))
+        texts = host_files(self._host, self._title())
         if find_host(self._host).reads_headers:
             weights = [f"models/{m.id}/{p}" for m in self._models for p in m.hashed_folders]
             texts["_headers"] = headers_file(folder, [] if self._weights_url else weights)
         for name, text in texts.items():
             (folder / name).write_text(text, encoding="utf-8")
+
+    def _title(self) -> str:
+        """What people call the site."""
+        own = None if self._branding is None else self._branding.words.get("title")
+        return own or " and ".join(model.name for model in self._models)
 
     def _move_weights(self, folder: Path) -> None:
         """Move the weights of all models to a folder of their own, and say whose it is."""
