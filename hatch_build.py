@@ -68,7 +68,7 @@ PACKAGES = (
     ),
 )
 
-WEB_FILES = ("index.html", "app", "runtime", "vendor", "manifest.webmanifest", "sw.js")
+WEB_FILES = ("index.html", "app", "runtime", "vendor", "manifest.webmanifest", "sw.js", "widget.js")
 """What of web/ goes into the wheel; its tests and tool settings stay behind."""
 MODEL_FILES = (
     "pebble/checkpoint",

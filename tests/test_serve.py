@@ -11,6 +11,7 @@ import pytest
 from webgemma.errors import ConfigError, FormatError
 from webgemma.http_headers import parse_range
 from webgemma.serve import SiteServer, make_server, serving
+from webgemma.web import FRAMES
 
 SHARD = bytes(range(256)) * 4096
 POLICY = "default-src 'none'; script-src 'self'"
@@ -69,7 +70,7 @@ SHARD_URL = "/models/m/weights-0123456789abcdef/params_shard_0.bin"
 def test_the_page_has_its_policy_as_a_header(server: SiteServer) -> None:
     answer = ask(server, "/")
     assert answer.status == 200
-    assert answer.headers["Content-Security-Policy"] == POLICY + "; frame-ancestors 'none'"
+    assert answer.headers["Content-Security-Policy"] == f"{POLICY}; {FRAMES}"
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
     assert answer.headers["Cache-Control"] == "no-cache"
     assert answer.headers["Access-Control-Allow-Origin"] is None

@@ -60,7 +60,7 @@ def test_the_service_worker_knows_every_file_of_the_page(tmp_path: Path) -> None
     page = {path for path in files if path.startswith(("app/", "webgemma/", "vendor/"))}
     assert shell["files"] == {
         path: hashlib.sha256(files[path]).hexdigest()
-        for path in sorted({*page, "index.html", "manifest.webmanifest"})
+        for path in sorted({*page, "index.html", "manifest.webmanifest", "widget.js"})
         if not path.endswith(".d.ts")
     }
 
@@ -344,5 +344,6 @@ def test_the_headers_carry_the_pages_policy(tmp_path: Path) -> None:
     )
     policy = web.headers_file(tmp_path, []).splitlines()[1]
     assert policy == (
-        "  Content-Security-Policy: default-src 'none'; x 'self'; frame-ancestors 'none'"
+        "  Content-Security-Policy: default-src 'none'; x 'self'; "
+        "frame-src 'self'; frame-ancestors 'self'"
     )

@@ -96,15 +96,11 @@ def sizes(folder: Path) -> dict[str, int]:
 
 
 def test_page_and_runtime_are_small(served: Path) -> None:
+    """Other people's modules are counted apart."""
     nbytes = sizes(served)
     vendor = sum(size for path, size in nbytes.items() if path.startswith("vendor/"))
+    runtime = sum(size for path, size in nbytes.items() if path.startswith("webgemma/"))
     whole = sum(nbytes.values()) - vendor
-    scripts = [
-        size
-        for path, size in nbytes.items()
-        if path.startswith("webgemma/") and path.endswith(".js")
-    ]
-    runtime = sum(scripts)
-    print(f"runtime {runtime:,} in {len(scripts)}, with the page {whole:,}, vendor {vendor:,}")
-    assert runtime <= MOST_RUNTIME_NBYTES
-    assert whole <= MOST_PAGE_NBYTES
+    print(f"runtime {runtime:,}, with the page {whole:,}, vendor {vendor:,}")
+    assert 0 < runtime <= MOST_RUNTIME_NBYTES
+    assert runtime < whole <= MOST_PAGE_NBYTES

@@ -11,7 +11,7 @@
 /**
  * @typedef {object} Scope what TypeScript's DOM types lack of a service worker
  * @property {{scope: string}} registration
- * @property {{matchAll(options: object): Promise<unknown[]>}} clients
+ * @property {{matchAll(options: object): Promise<{url: string}[]>}} clients
  * @property {() => Promise<void>} skipWaiting
  * @property {(type: string, listener: (event: any) => void) => void} addEventListener
  */
@@ -89,14 +89,15 @@ async function removeOthers() {
 async function answer({ data, ports: [port] }) {
   if (data === "version") port.postMessage(SHELL.version);
   if (data !== "take over") return;
-  const tabs = await worker.clients.matchAll({ type: "window", includeUncontrolled: true });
+  const windows = await worker.clients.matchAll({ type: "window", includeUncontrolled: true });
+  const tabs = windows.filter(({ url }) => pathOf({ method: "GET", url }) === "index.html");
   port.postMessage(tabs.length <= 1); // another tab runs the old build, and may load more of it
   if (tabs.length <= 1) await worker.skipWaiting();
 }
 
 /**
  * The path of a file of the page; null for all other requests.
- * @param {Request} request
+ * @param {{method: string, url: string}} request
  * @returns {string | null}
  */
 function pathOf({ method, url }) {

@@ -20,11 +20,12 @@ WEB_PARTS = {
     "vendor": "vendor",
     "manifest.webmanifest": "manifest.webmanifest",
     "sw.js": "sw.js",
+    "widget.js": "widget.js",
 }
 """Path in web/ -> path in the site."""
 SERVICE_WORKER = "sw.js"
-NO_SHELL = 'const SHELL = { version: "", files: {} };'
-"""The line of the service worker that a build replaces."""
+NO_SHELL = 'const SHELL={version:"",files:{}};'
+"""What a build replaces in the service worker, as it is served."""
 AS_WRITTEN = ("vendor",)
 """Parts that are served byte for byte: other people's modules, as they published them."""
 FOREVER = "  Cache-Control: public, max-age=31536000, immutable, no-transform"
@@ -32,6 +33,8 @@ SCRIPTS = "script-src 'self'"
 """The directive of the page's policy that names what it may run."""
 CONNECT = "connect-src 'self'"
 """The directive of the page's policy that names whom it may fetch from."""
+FRAMES = "frame-src 'self'; frame-ancestors 'self'"
+"""Who may frame the chat, and whom pages of the site may: pages of the same origin, each other."""
 DIGEST_LENGTH = 16
 """Hexadecimal digits of the page's version."""
 
@@ -61,7 +64,7 @@ def copy_web(folder: Path, *, structured_output: bool = False) -> None:
                 ignore=shutil.ignore_patterns(".*", "*.test.js", "*.sha256"),
             )
         else:
-            shutil.copyfile(web / source, folder / target)
+            serve_copy(web / source, folder / target)
     if structured_output:
         allow_web_assembly(folder)
     else:
@@ -84,9 +87,9 @@ def allow_web_assembly(site: Path) -> None:
     _add_source(site, SCRIPTS, "'wasm-unsafe-eval'")
 
 
-def serve_copy(source: str, target: str) -> None:
+def serve_copy(source: str | Path, target: str | Path) -> None:
     """Copy a file as it is served."""
-    if not source.endswith(".js"):
+    if Path(source).suffix != ".js":
         shutil.copyfile(source, target)
         return
     text = Path(source).read_text(encoding="utf-8")
@@ -123,8 +126,7 @@ def write_service_worker(site: Path) -> str:
     assert text.count(NO_SHELL) == 1, "sw.js has its line"
     digest = hashlib.sha256((json.dumps(hashes) + text).encode()).hexdigest()[:DIGEST_LENGTH]
     shell = json.dumps({"version": digest, "files": hashes})
-    text = text.replace(NO_SHELL, f"const SHELL = {shell};")
-    worker.write_text(minified(text), encoding="utf-8")
+    worker.write_text(text.replace(NO_SHELL, f"const SHELL={shell};"), encoding="utf-8")
     return digest
 
 
@@ -168,14 +170,15 @@ def weights_headers_file() -> str:
 def content_security_policy(site: Path) -> str | None:
     """Return the policy of the site's page as one line for a header; None if it has none.
 
-    `frame-ancestors` is added: a header may forbid being framed, a meta element may not.
+    FRAMES is added: a meta element may not say who frames its page, and the header is sent with
+    pages of the site that have the widget, too.
     """
     page = site / "index.html"
     if not page.is_file():
         return None
     finder = _PolicyFinder()
     finder.feed(page.read_text(encoding="utf-8"))
-    return f"{finder.policy}; frame-ancestors 'none'" if finder.policy else None
+    return f"{finder.policy}; {FRAMES}" if finder.policy else None
 
 
 class _PolicyFinder(HTMLParser):

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import re
 import shutil
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import tiny
+from hosting import hosting
 
 from webgemma.serve import serving
 
@@ -62,31 +58,6 @@ def test_the_page_works_under_its_policy_and_nothing_else_does(
         assert page.evaluate(INLINE) == "refused"
         blocked = page.evaluate(ELSEWHERE)
         assert "connect-src: http://127.0.0.1:1/x" in blocked
-
-
-class Elsewhere(SimpleHTTPRequestHandler):
-    """A host of weights that lets other sites read."""
-
-    allows = "*"
-
-    def end_headers(self) -> None:
-        if self.allows:
-            self.send_header("Access-Control-Allow-Origin", self.allows)
-        super().end_headers()
-
-    def log_message(self, format: str, *args: Any) -> None:
-        pass
-
-
-@contextmanager
-def hosting(folder: Path, allows: str) -> Iterator[str]:
-    kind = type("Host", (Elsewhere,), {"allows": allows})
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(kind, directory=str(folder))) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_address[1]}/"
-        server.shutdown()
-        thread.join()
 
 
 def test_weights_come_from_another_origin_and_are_verified(tmp_path: Path, open_page: Any) -> None:
