@@ -346,6 +346,34 @@ def test_a_damaged_record_does_not_hide_the_others(open_chat: Open) -> None:
     assert page.inner_text("#chats-trouble") == "1 stored chat is damaged and cannot be shown."
 
 
+def test_chats_are_there_before_the_model_is(tiny_site: Path, open_page: Any) -> None:
+    with serving(tiny_site) as server:
+        watched = open_page(server)
+        page = watched.page
+        stand_in(page, REPLIES, chat=CHAT)
+        watched.goto()
+        page.locator(".prompt").first.wait_for()
+        begin(page, "one", "two")
+        page.click("#new-chat")
+        large = {"weights": {"path": "x/", "nbytes": 262_000_000, "num_shards": 1}}
+        stand_in(page, REPLIES, chat=CHAT, **large)
+        page.reload()
+        load = page.get_by_role("button", name="Load 262 MB")
+        load.wait_for()
+        with page.expect_download():
+            page.click("#export-chats")
+        act(page, "Rename", "two")
+        page.fill("#chat-list input", "three")
+        page.keyboard.press("Enter")
+        page.locator(".chat-title", has_text="one").click()
+        page.get_by_text("This chat opens when the model is loaded.").first.wait_for()
+        load.click()
+        page.locator(".assistant").wait_for()
+        assert texts(page) == ["one", "First."]
+        assert titles(page) == ["three", "one"]
+        watched.check()
+
+
 def test_two_tabs_show_the_same_chats(open_chat: Open) -> None:
     page = open_chat()
     begin(page, "one")

@@ -267,7 +267,6 @@ function begin(engine, manifest, lexer) {
     if (chat === current) showChat(current); // its last reply may end when another model is shown
   };
   chat = current;
-  chatsNav.inert = false;
   welcome.invite(
     manifest,
     sees
@@ -319,7 +318,12 @@ function showChats() {
 
 /** @param {Conversation} conversation */
 function openConversation(conversation) {
-  if (conversation.id !== chat?.conversation.id) chat?.open(conversation);
+  if (!chat) {
+    writePlace(conversation.id);
+    chatList.tell("This chat opens when the model is loaded.");
+    return;
+  }
+  if (conversation.id !== chat.conversation.id) chat.open(conversation);
   composer.input.focus();
 }
 
@@ -348,7 +352,6 @@ async function unload() {
   newChat.hidden = true;
   settingsButton.hidden = true;
   contextUsed.hidden = true;
-  chatsNav.inert = true;
   if (old) writePlace(""); // another model begins a new chat
   await old?.close();
 }
