@@ -22,7 +22,7 @@ pytestmark = pytest.mark.gpu
 
 IS_LONG = os.environ.get("WEBGEMMA_LONG") == "1"
 SCHEMAS = 200 if IS_LONG else 20
-SEEDS = 4 if IS_LONG else 1
+SEEDS = 2 if IS_LONG else 1
 ROOM = 120  # tokens: for about one reply of three too few to say all it wants
 PROMPT = "Tell me about yourself."
 NO_LIBRARY = """

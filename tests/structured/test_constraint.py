@@ -44,7 +44,8 @@ def reply(constraint: Constraint, rng: np.random.Generator) -> list[int]:
         token = constraint.take(int(rng.choice(possible)))
         if token in STOPS:
             return tokens
-        tokens.append(token)
+        if token is not None:
+            tokens.append(token)
 
 
 def shortest_limit(constrainer: Constrainer, grammar) -> int:

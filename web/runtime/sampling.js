@@ -100,8 +100,7 @@ export class Sampler {
    */
   choose(logits, mask = null) {
     const scores = this.score(logits, mask);
-    const drawn = draw(scores, keep(scores, this.sampling), this.sampling, this.numGenerated);
-    const token_id = this.constraint ? this.constraint.take(drawn) : drawn;
+    const token_id = this.drawAllowed(scores);
     this.seen.add(token_id);
     this.counts.set(token_id, (this.counts.get(token_id) ?? 0) + 1);
     this.numGenerated += 1;
@@ -109,6 +108,20 @@ export class Sampler {
     return top_logprobs === null
       ? { token_id }
       : { token_id, ...logprobs(logits, token_id, top_logprobs) };
+  }
+
+  /**
+   * Draw a token, and others where the constraint does not take it.
+   * @param {Float64Array} scores
+   * @returns {number}
+   */
+  drawAllowed(scores) {
+    for (;;) {
+      const drawn = draw(scores, keep(scores, this.sampling), this.sampling, this.numGenerated);
+      const taken = this.constraint ? this.constraint.take(drawn) : drawn;
+      if (taken !== null) return taken;
+      scores[drawn] = -Infinity;
+    }
   }
 
   /**

@@ -14,6 +14,7 @@ import typer
 
 from webgemma.cli import options
 from webgemma.cli.chat import chat, print_pieces, typed_lines
+from webgemma.errors import ConfigError
 
 if TYPE_CHECKING:
     from webgemma.runtime.generation import Generation
@@ -25,6 +26,7 @@ Examples:
   webgemma run site
   webgemma run site "A story, please." --temperature 0.8 --seed 7
   webgemma run site "Hello" --json      prompt_tokens, tokens, text, finish_reason, timings
+  webgemma run site "Rome, as JSON" --json-schema city.json
   webgemma run site "detect cat" --image cat.jpg --save boxes.png"""
 
 Prompt = Annotated[
@@ -76,6 +78,15 @@ Stop = Annotated[
     typer.Option("--stop", metavar="TEXT", help="Text that ends the answer; repeatable."),
 ]
 
+JsonSchema = Annotated[
+    Path | None,
+    typer.Option(
+        "--json-schema",
+        metavar="FILE",
+        help="Answer with JSON of this schema (docs/structured.md).",
+    ),
+]
+
 
 def run(
     site: options.Site,
@@ -94,6 +105,7 @@ def run(
     repetition_penalty: RepetitionPenalty = None,
     seed: Seed = None,
     stop: Stop = None,
+    json_schema: JsonSchema = None,
     as_json: options.Json = False,
     debug: options.Debug = False,
 ) -> None:
@@ -106,6 +118,7 @@ def run(
         raise typer.BadParameter("--json needs a PROMPT.")
     if save is not None and (prompt is None or image is None):
         raise typer.BadParameter("--save needs a PROMPT and --image.")
+    response_format = None if json_schema is None else _read_schema(json_schema)
     from webgemma.runtime.session import open_session
 
     with open_session(
@@ -122,6 +135,7 @@ def run(
             repetition_penalty=repetition_penalty,
             seed=seed,
             stop=tuple(stop or ()),
+            response_format=response_format,
         )
         if prompt is None:
             _chat(session, answer)
@@ -133,6 +147,20 @@ def run(
             print_pieces(generation)
         if save is not None and image is not None:
             _save(generation.text, image, save)
+
+
+def _read_schema(path: Path) -> dict[str, object]:
+    """Return the response_format that holds an answer to the JSON Schema of a file.
+
+    Raises:
+        ConfigError: it cannot be read, or is not JSON.
+    """
+    try:
+        schema = json.loads(path.read_bytes())
+    except (OSError, ValueError) as error:
+        msg = f"--json-schema {path}: {error}. Give it a file with a JSON Schema."
+        raise ConfigError(msg) from error
+    return {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema}}
 
 
 def _chat(session: Session, answer: Callable[..., Generation]) -> None:

@@ -100,15 +100,22 @@ class Sampler:
     def choose(self, logits: NDArray[np.float32]) -> Choice:
         """The next token after a row of logits, float32 [vocab_size]."""
         scores = self.score(logits)
-        token = draw(scores, keep(scores, self.sampling), self.sampling, self.counts.total())
-        if self.constraint is not None:
-            token = self.constraint.take(token)
+        token = self.draw_allowed(scores)
         self.seen.add(token)
         self.counts[token] += 1
         if self.sampling.top_logprobs is None:
             return Choice(token)
         logprob, top = logprobs(logits, token, self.sampling.top_logprobs)
         return Choice(token, logprob, top)
+
+    def draw_allowed(self, scores: Scores) -> int:
+        """Draw a token, and others where the constraint does not take it."""
+        while True:
+            drawn = draw(scores, keep(scores, self.sampling), self.sampling, self.counts.total())
+            taken = drawn if self.constraint is None else self.constraint.take(drawn)
+            if taken is not None:
+                return taken
+            scores[drawn] = -np.inf
 
     def score(self, logits: NDArray[np.float32]) -> Scores:
         """Logits with penalties and bias, divided by the temperature unless that is 0.

@@ -1,8 +1,8 @@
 """Holds one reply to a grammar, token by token. web/runtime/structured/constraint.js is its twin.
 
-A matcher, of a library, says which tokens may come next. A walk through the same grammar says
-what it takes to end the reply: a token that would leave too little room for that is not taken,
-and from there on the reply is ended the shortest way.
+A matcher, of a library, says which tokens may come next; it may allow a few too many. A walk
+through the same grammar says what it takes to end the reply: a token that would leave too little
+room for that, or that the walk does not go, is not taken, and another is asked for.
 """
 
 from __future__ import annotations
@@ -20,6 +20,10 @@ from webgemma.structured.walk import Paths, Walk
 
 Mask = NDArray[np.uint32]
 """u32[ceil(vocab_size / 32)]: bit t % 32 of word t // 32 is set if token t may come next."""
+
+
+MAX_REFUSALS = 8
+"""Of tokens, one after the other, before the shortest way takes its next step."""
 
 
 class Matcher(Protocol):
@@ -62,6 +66,7 @@ class Constraint:
         self.left = limit
         self.ending: list[int] | None = None
         """The tokens that are still to come, once there is room for no others."""
+        self.refusals = 0
         shortest = vocabulary.cover(self.walk.rest())
         if shortest is None or len(shortest) + 1 > limit:
             needed = "tokens it has not" if shortest is None else f"{len(shortest) + 1} tokens"
@@ -80,25 +85,40 @@ class Constraint:
             mask[token // 32] |= np.uint32(1 << token % 32)
         return mask
 
-    def take(self, token: int) -> int:
-        """Go on by a token of the mask, or by one that ends the reply in time.
+    def take(self, token: int) -> int | None:
+        """Go on by a token of the mask, if that is possible.
 
         Returns:
-            The token that was taken.
+            The token that was taken, that one or the next of the shortest way; None: another is
+            to be chosen.
         """
-        if token in self.stop_token_ids:
+        if self.walk.may_end and token in self.stop_token_ids:
             return token
         if self.ending is not None:
-            return self.ending.pop(0)
-        walk = self.walk.push(self.vocabulary.pieces[token])
-        if walk is None or not self._has_room(walk):
-            self.ending = self.vocabulary.cover(self.walk.rest())
-            assert self.ending is not None, "the room for it was checked a step before"
             return self.ending.pop(0) if self.ending else self.stop_token_ids[0]
+        if self._go_on(token):
+            return token
+        self.refusals += 1
+        if self.refusals < MAX_REFUSALS:
+            return None
+        way = self.vocabulary.cover(self.walk.rest())
+        assert way is not None, "the room for it was checked a step before"
+        if way and self._go_on(way[0]):
+            return way[0]
+        self.ending = way
+        return self.ending.pop(0) if self.ending else self.stop_token_ids[0]
+
+    def _go_on(self, token: int) -> bool:
+        """Take a token, if the grammar goes on so and leaves room to end."""
+        piece = self.vocabulary.pieces[token]  # a control token's is empty
+        walk = self.walk.push(piece) if piece else None
+        if walk is None or not self._has_room(walk):
+            return False
         self.walk = walk
         self.left -= 1
+        self.refusals = 0
         self.matcher.accept(token)
-        return token
+        return True
 
     def _has_room(self, walk: Walk) -> bool:
         """Whether a text can be ended behind one more token, with a stop token."""

@@ -26,18 +26,15 @@ QUOTED: tuple[Range, ...] = (CONTROL, (0x22, 0x22), (0x5C, 0x5C), SURROGATES)
 PLAIN = Chars(without([(0, 0x10FFFF)], QUOTED))
 """A character that stands for itself."""
 HEX = Chars(join_ranges([(0x30, 0x39), (0x41, 0x46), (0x61, 0x66)]))
-# \ud800 to \udfff are halves of characters: they count as two, or as none.
-ESCAPED = sequence(
-    Text("\\"),
-    choice(
-        [
-            chars('"\\/bfnrt'),
-            sequence(Text("u"), chars("0123456789abcefABCEF"), Repeat(HEX, 3, 3)),
-            sequence(Text("u"), chars("dD"), chars("01234567"), Repeat(HEX, 2, 2)),
-        ]
-    ),
+CHARACTER = choice(
+    [
+        PLAIN,
+        sequence(Text("\\"), chars('"\\/bfnrt')),
+        # \ud800 to \udfff are halves of characters: they count as two, or as none.
+        sequence(Text("\\u"), chars("0123456789abcefABCEF"), Repeat(HEX, 3, 3)),
+        sequence(Text("\\u"), chars("dD"), chars("01234567"), Repeat(HEX, 2, 2)),
+    ]
 )
-CHARACTER = choice([PLAIN, ESCAPED])
 """One character of a string, however it is written."""
 
 

@@ -1,9 +1,9 @@
 /**
  * Holds one reply to a grammar, token by token. The twin of webgemma/structured/constraint.py.
  *
- * A matcher, of a library, says which tokens may come next. A walk through the same grammar says what
- * it takes to end the reply: a token that would leave too little room for that is not taken, and from
- * there on the reply is ended the shortest way.
+ * A matcher, of a library, says which tokens may come next; it may allow a few too many. A walk through
+ * the same grammar says what it takes to end the reply: a token that would leave too little room for
+ * that, or that the walk does not go, is not taken, and another is asked for.
  */
 
 /** @import { Grammar } from "./grammar.js" */
@@ -20,6 +20,8 @@ import { Walk } from "./walk.js";
  * @property {(token: number) => void} accept go on by a token
  * @property {() => void} destroy
  */
+
+const MAX_REFUSALS = 8; // of tokens, one after the other, before the shortest way takes its next step
 
 /** A reply, and what may come next in it. Owns memory of the library: call `destroy()`. */
 export class Constraint {
@@ -39,6 +41,7 @@ export class Constraint {
     this.left = limit;
     /** @type {number[] | null} the tokens still to come, once there is room for no others */
     this.ending = null;
+    this.refusals = 0;
     const shortest = vocabulary.cover(this.walk.rest());
     if (shortest && shortest.length + 1 <= limit) return;
     const needed = shortest ? `${shortest.length + 1} tokens` : "tokens it has not";
@@ -65,23 +68,36 @@ export class Constraint {
   }
 
   /**
-   * Go on by a token of the mask, or by one that ends the reply in time.
+   * Go on by a token of the mask, if that is possible.
    * @param {number} token
-   * @returns {number} the token that was taken
+   * @returns {number | null} the token that was taken, that one or the next of the shortest way; null:
+   *   another is to be chosen
    */
   take(token) {
-    if (this.stopTokenIds.includes(token)) return token;
-    if (!this.ending) {
-      const walk = this.walk.push(this.vocabulary.pieces[token]);
-      if (walk && this.hasRoom(walk)) {
-        this.walk = walk;
-        this.left -= 1;
-        this.matcher.accept(token);
-        return token;
-      }
-      this.ending = this.vocabulary.cover(this.walk.rest()) ?? []; // checked a step before
-    }
+    if (this.walk.mayEnd && this.stopTokenIds.includes(token)) return token;
+    if (this.ending) return this.ending.shift() ?? this.stopTokenIds[0];
+    if (this.goOn(token)) return token;
+    this.refusals += 1;
+    if (this.refusals < MAX_REFUSALS) return null;
+    const way = this.vocabulary.cover(this.walk.rest()) ?? []; // it was checked a step before
+    if (way.length && this.goOn(way[0])) return way[0];
+    this.ending = way;
     return this.ending.shift() ?? this.stopTokenIds[0];
+  }
+
+  /**
+   * Take a token, if the grammar goes on so and leaves room to end.
+   * @param {number} token
+   */
+  goOn(token) {
+    const piece = this.vocabulary.pieces[token]; // a control token's is empty
+    const walk = piece.length ? this.walk.push(piece) : null;
+    if (!walk || !this.hasRoom(walk)) return false;
+    this.walk = walk;
+    this.left -= 1;
+    this.refusals = 0;
+    this.matcher.accept(token);
+    return true;
   }
 
   /**

@@ -21,17 +21,14 @@ const HEX = {
     [0x61, 0x66],
   ]),
 };
-// \ud800 to \udfff are halves of characters: they count as two, or as none.
-const ESCAPED = sequence(
-  text("\\"),
-  choice([
-    chars('"\\/bfnrt'),
-    sequence(text("u"), chars("0123456789abcefABCEF"), repeat(HEX, 3, 3)),
-    sequence(text("u"), chars("dD"), chars("01234567"), repeat(HEX, 2, 2)),
-  ]),
-);
 /** One character of a string, however it is written. */
-export const CHARACTER = choice([PLAIN, ESCAPED]);
+export const CHARACTER = choice([
+  PLAIN,
+  sequence(text("\\"), chars('"\\/bfnrt')),
+  // \ud800 to \udfff are halves of characters: they count as two, or as none.
+  sequence(text("\\u"), chars("0123456789abcefABCEF"), repeat(HEX, 3, 3)),
+  sequence(text("\\u"), chars("dD"), chars("01234567"), repeat(HEX, 2, 2)),
+]);
 
 /**
  * A string with this content.
