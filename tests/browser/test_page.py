@@ -16,6 +16,17 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.xdist_group("browser")]
 
 READY = ".prompt"
+NOTE_USAGE = """
+window.usages = [];
+window.Worker = class extends Worker {
+  constructor(...parts) {
+    super(...parts);
+    this.addEventListener("message", ({ data }) => {
+      if (data.event?.usage) window.usages.push(data.event.usage);
+    });
+  }
+};
+"""
 
 
 @pytest.fixture(scope="module")
@@ -87,6 +98,31 @@ def test_the_conversation_goes_on(page: Page) -> None:
     ask(page, "What is the opposite of hot?")
     assert page.locator(".user").all_inner_texts() == ["Hello!", "What is the opposite of hot?"]
     assert page.locator(".assistant").count() == 2
+
+
+def test_an_edit_and_another_try_compute_only_what_is_new(
+    pebble: SiteServer, open_page: Callable[..., Any]
+) -> None:
+    watched = open_page(pebble)
+    page = watched.page
+    page.add_init_script(NOTE_USAGE)
+    watched.goto("?temperature=0&context=512").wait_for_selector(READY)
+    ask(page, "Hello!")
+    second = ask(page, "What is the opposite of hot?")
+    page.get_by_role("button", name="Try again").click()
+    page.locator(".facts").nth(1).wait_for()
+    assert page.locator(".assistant .markdown").last.inner_text() == second  # greedy
+    page.get_by_role("button", name="Edit").last.click()
+    page.get_by_label("Edit message").fill("What is the opposite of tall?")
+    page.keyboard.press("Enter")
+    page.locator(".facts").nth(1).wait_for()
+    first, asked, again, edited = page.evaluate("window.usages")
+    cached = [one["extra"]["cached_tokens"] for one in (first, asked, again, edited)]
+    assert cached[0] == 0
+    assert cached[1] > first["prompt_tokens"]  # of the first reply too
+    assert cached[2] == again["prompt_tokens"] - 1
+    assert cached[1] < cached[3] < edited["prompt_tokens"]  # up to the word that differs
+    watched.check()
 
 
 def test_stop_ends_a_reply_and_keeps_what_is_written(page: Page) -> None:
