@@ -25,8 +25,8 @@ def build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Build:
     """Build the site again, of a page whose files say which build they are of."""
 
     def build_(mark: str) -> None:
-        def copy_marked(folder: Path) -> None:
-            copy_web(folder)
+        def copy_marked(folder: Path, **options: Any) -> None:
+            copy_web(folder, **options)
             for name in ("app/main.js", "webgemma/worker.js", "app/format.js"):
                 path = folder / name
                 path.write_text(f"globalThis.build_of_{path.stem} = '{mark}';\n{path.read_text()}")
