@@ -4,7 +4,7 @@
     python bench/structured.py --vocab-size 256000
 
 The vocabulary is made up, in the order of Gemma's. Prints what is done once for a model, once for
-a schema, and for every token: the mask and taking the token, medians and the slowest. Milliseconds.
+a schema, and for every token: the mask and taking the token, means and the slowest. Milliseconds.
 """
 
 from __future__ import annotations
@@ -137,8 +137,8 @@ def show(name: str, measured: Mapping[str, Any]) -> None:
     masks, takes = measured["masks"], measured["takes"]
     print(
         f"{name}: model {measured['once']:.0f}, schema {measured['begin']:.1f}, "
-        f"mask {statistics.median(masks):.3f} (at most {max(masks):.2f}), "
-        f"take {statistics.median(takes):.3f} (at most {max(takes):.2f}) ms, {len(masks)} tokens"
+        f"mask {statistics.fmean(masks):.3f} (at most {max(masks):.2f}), "
+        f"take {statistics.fmean(takes):.3f} (at most {max(takes):.2f}) ms, {len(masks)} tokens"
     )
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping
-from decimal import Decimal
 from typing import Any
 
 from webgemma.errors import ConfigError, UnsupportedError
@@ -26,37 +25,29 @@ from webgemma.structured.grammar import (
     sequence,
     shortest_texts,
 )
+from webgemma.structured.keywords import (
+    ALL_TYPES,
+    ALONE,
+    ANNOTATIONS,
+    AT_THE_ROOT,
+    DEFINITIONS,
+    KEYWORDS,
+    bound,
+    check_list,
+    check_range,
+    check_types,
+    escape,
+    is_of,
+    quote,
+    unescape,
+    wrong,
+)
 from webgemma.structured.numbers import NUMBER, Bound, integer_node, number_node
 from webgemma.structured.pattern import PatternError, pattern_node
-from webgemma.structured.strings import CHARACTER, STRING, other_key, quoted, string_node
+from webgemma.structured.strings import CHARACTER, STRING, other_key, string_node
 
 ANY_OBJECT: Mapping[str, Any] = {"type": "object"}
 """The schema of response_format {"type": "json_object"}."""
-MAX_COUNT = 1000
-"""The most that minLength, maxLength, minItems and maxItems can be."""
-ANNOTATIONS = frozenset(
-    {
-        *("title", "description", "default", "examples"),
-        *("deprecated", "readOnly", "writeOnly", "$comment"),
-    }
-)
-"""Keywords that say nothing about a value."""
-AT_THE_ROOT = frozenset({"$schema", "$id", "$defs", "definitions"})
-KEYWORDS: Mapping[str, tuple[str, ...]] = {
-    "object": ("properties", "required", "additionalProperties"),
-    "array": ("items", "minItems", "maxItems"),
-    "string": ("minLength", "maxLength", "pattern"),
-    "number": ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"),
-    "integer": ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"),
-    "boolean": (),
-    "null": (),
-}
-"""Type -> the keywords that are enforced for it."""
-ALL_TYPES = ("object", "array", "string", "number", "boolean", "null")
-ALONE = ("$ref", "anyOf", "const", "enum")
-"""Keywords that say everything; `type` may stand beside the last two."""
-DEFINITIONS = ("#/$defs/", "#/definitions/")
-
 OPEN, CLOSE, COMMA = (Lexeme(Text(text)) for text in ("{", "}", ", "))
 OPEN_ARRAY, CLOSE_ARRAY = Lexeme(Text("[")), Lexeme(Text("]"))
 TRUE, FALSE, NULL = (Lexeme(Text(text)) for text in ("true", "false", "null"))
@@ -103,7 +94,7 @@ class _Compiler:
         if schema is True or schema == {}:
             return self.any_value()
         if not isinstance(schema, dict):
-            raise _wrong(path, schema, "a schema: an object, or true")
+            raise wrong(path, schema, "a schema: an object, or true")
         names = [name for name in schema if name not in ANNOTATIONS]
         if path == "#":
             names = [name for name in names if name not in AT_THE_ROOT]
@@ -115,28 +106,28 @@ class _Compiler:
         if alone == "$ref":
             return self.reference(schema["$ref"], path)
         if alone == "anyOf":
-            schemas = _check_list(schema["anyOf"], f"{path}/anyOf")
+            schemas = check_list(schema["anyOf"], f"{path}/anyOf")
             return choice(self.value(s, f"{path}/anyOf/{i}") for i, s in enumerate(schemas))
         return self.constants(schema, alone, path)
 
     def refuse(self, names: Iterable[str], path: str) -> None:
         """Note keywords that cannot be enforced."""
-        self.refused += [f"{path}/{_escape(name)}" for name in names]
+        self.refused += [f"{path}/{escape(name)}" for name in names]
 
     def constants(self, schema: Mapping[str, Any], keyword: str, path: str) -> Node:
         """The values of `const` or `enum` that are of the type beside it."""
         place = f"{path}/{keyword}"
-        values = _check_list(schema["enum"], place) if keyword == "enum" else [schema["const"]]
-        types = _check_types(schema["type"], path) if "type" in schema else ()
-        fitting = [v for v in values if not types or any(_is_of(v, name) for name in types)]
+        values = check_list(schema["enum"], place) if keyword == "enum" else [schema["const"]]
+        types = check_types(schema["type"], path) if "type" in schema else ()
+        fitting = [v for v in values if not types or any(is_of(v, name) for name in types)]
         if not fitting:
-            raise _wrong(place, schema[keyword], f"a value of type {', '.join(types)}")
+            raise wrong(place, schema[keyword], f"a value of type {', '.join(types)}")
         return choice(_constant(value, place) for value in fitting)
 
     def typed(self, schema: Mapping[str, Any], names: list[str], path: str) -> Node:
         """The values of a schema with a type, or whose keywords tell it."""
         if "type" in schema:
-            types = _check_types(schema["type"], path)
+            types = check_types(schema["type"], path)
         else:
             types = tuple(t for t in ALL_TYPES if any(name in KEYWORDS[t] for name in names))
             types = types or ALL_TYPES
@@ -157,14 +148,14 @@ class _Compiler:
         """The values of the schema that a $ref names."""
         place = f"{path}/$ref"
         folder = next((f for f in DEFINITIONS if str(target).startswith(f)), None)
-        name = _unescape(str(target).removeprefix(folder)) if folder else ""
+        name = unescape(str(target).removeprefix(folder)) if folder else ""
         if target != "#" and (folder is None or "/" in str(target).removeprefix(folder)):
-            raise _wrong(place, target, '"#", "#/$defs/NAME" or "#/definitions/NAME"')
+            raise wrong(place, target, '"#", "#/$defs/NAME" or "#/definitions/NAME"')
         schema = self.document
         if folder is not None:
             definitions = self.document.get(folder[2:-1])
             if not isinstance(definitions, dict) or name not in definitions:
-                raise _wrong(place, target, "a definition of the schema")
+                raise wrong(place, target, "a definition of the schema")
             schema = definitions[name]
         if self.within is not None:
             self.follows[self.within].add(target)
@@ -221,17 +212,17 @@ class _Compiler:
             return Rule("object")
         properties = schema.get("properties", {})
         if not isinstance(properties, dict):
-            raise _wrong(f"{path}/properties", properties, "an object: name -> schema")
+            raise wrong(f"{path}/properties", properties, "an object: name -> schema")
         required = schema.get("required", [])
         if not isinstance(required, list) or not all(isinstance(n, str) for n in required):
-            raise _wrong(f"{path}/required", required, "a list of names")
+            raise wrong(f"{path}/required", required, "a list of names")
         self.refused += [f"{path}/required ({n})" for n in required if n not in properties]
         others = self.other_members(schema, list(properties), path)
         after: Node = Text("") if others is None else Repeat(sequence(COMMA, others), 0, None)
         first: Node = Text("") if others is None else optional(sequence(others, after))
         for name, value in reversed(properties.items()):
-            node = self.apart(value, f"{path}/properties/{_escape(name)}")
-            key = Lexeme(Text(f"{_quote(name, path)}: "))
+            node = self.apart(value, f"{path}/properties/{escape(name)}")
+            key = Lexeme(Text(f"{quote(name, path)}: "))
             member, rest = self.rule("property", sequence(key, node)), self.rule("rest", after)
             if name in required:
                 first, after = sequence(member, rest), sequence(COMMA, member, rest)
@@ -259,19 +250,19 @@ class _Compiler:
 
     def array(self, schema: Mapping[str, Any], path: str) -> Node:
         """Arrays of a length."""
-        least, most = _check_range(schema, "Items", path)
+        least, most = check_range(schema, "Items", path)
         item = self.rule("item", self.apart(schema.get("items", True), f"{path}/items"))
         return sequence(OPEN_ARRAY, _listed(item, least, most), CLOSE_ARRAY)
 
     def string(self, schema: Mapping[str, Any], path: str) -> Node:
         """Strings of a length, or with a pattern."""
         if "pattern" not in schema:
-            return string_node(Repeat(CHARACTER, *_check_range(schema, "Length", path)))
+            return string_node(Repeat(CHARACTER, *check_range(schema, "Length", path)))
         lengths = [name for name in ("minLength", "maxLength") if name in schema]
         self.refused += [f"{path}/{name} (beside pattern)" for name in lengths]
         pattern = schema["pattern"]
         if not isinstance(pattern, str):
-            raise _wrong(f"{path}/pattern", pattern, "a regular expression")
+            raise wrong(f"{path}/pattern", pattern, "a regular expression")
         try:
             return pattern_node(pattern)
         except PatternError as error:
@@ -302,62 +293,13 @@ def _bounded(
     make: Callable[[Bound | None, Bound | None], Node | None],
     kind: str,
 ) -> Node:
-    low = _bound(schema, "inimum", path, max)
-    high = _bound(schema, "aximum", path, min)
+    low = bound(schema, "inimum", path, max)
+    high = bound(schema, "aximum", path, min)
     node = make(low, high)
     if node is None:
         given = {name: schema[name] for name in KEYWORDS["number"] if name in schema}
-        raise _wrong(path, given, f"{kind} of at most 15 digits between the bounds")
+        raise wrong(path, given, f"{kind} of at most 15 digits between the bounds")
     return node
-
-
-def _bound(
-    schema: Mapping[str, Any],
-    ending: str,
-    path: str,
-    tighter: Callable[[Iterable[Decimal]], Decimal],
-) -> Bound | None:
-    """The bound of `minimum` and `exclusiveMinimum`, or of the two maxima."""
-    names = {f"m{ending}": False, f"exclusiveM{ending}": True}
-    bounds: list[Bound] = []
-    for name, is_excluded in names.items():
-        value = schema.get(name)
-        if name not in schema:
-            continue
-        if not _is_number(value):
-            raise _wrong(f"{path}/{name}", value, "a number")
-        bounds.append((Decimal(repr(value)), is_excluded))
-    if not bounds:
-        return None
-    best = tighter(value for value, _ in bounds)
-    return best, (best, True) in bounds
-
-
-def _check_range(schema: Mapping[str, Any], ending: str, path: str) -> tuple[int, int | None]:
-    """The least and the most of `min...` and `max...`."""
-    values: list[int | None] = []
-    for name, default in ((f"min{ending}", 0), (f"max{ending}", None)):
-        value = schema.get(name, default)
-        if name in schema and not (_is_of(value, "integer") and 0 <= value <= MAX_COUNT):
-            raise _wrong(f"{path}/{name}", value, f"an integer from 0 to {MAX_COUNT}")
-        values.append(None if value is None else int(value))
-    least, most = values[0] or 0, values[1]
-    if most is not None and most < least:
-        raise _wrong(f"{path}/max{ending}", most, f"at least min{ending}, {least}")
-    return least, most
-
-
-def _check_list(value: Any, path: str) -> list[Any]:
-    if isinstance(value, list) and value:
-        return value
-    raise _wrong(path, value, "a list that is not empty")
-
-
-def _check_types(value: Any, path: str) -> tuple[str, ...]:
-    types = value if isinstance(value, list) else [value]
-    if types and all(isinstance(name, str) and name in KEYWORDS for name in types):
-        return tuple(types)
-    raise _wrong(f"{path}/type", value, f"one or several of {', '.join(KEYWORDS)}")
 
 
 def _constant(value: Any, path: str) -> Node:
@@ -367,12 +309,12 @@ def _constant(value: Any, path: str) -> Node:
         return sequence(OPEN_ARRAY, *_between_commas(items), CLOSE_ARRAY)
     if isinstance(value, dict):
         members = [
-            sequence(Lexeme(Text(f"{_quote(name, path)}: ")), _constant(item, path))
+            sequence(Lexeme(Text(f"{quote(name, path)}: ")), _constant(item, path))
             for name, item in value.items()
         ]
         return sequence(OPEN, *_between_commas(members), CLOSE)
     if isinstance(value, str):
-        return Lexeme(Text(_quote(value, path)))
+        return Lexeme(Text(quote(value, path)))
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     return Lexeme(Text(json.dumps(value)))
@@ -380,40 +322,3 @@ def _constant(value: Any, path: str) -> Node:
 
 def _between_commas(items: list[Node]) -> list[Node]:
     return [node for item in items for node in (COMMA, item)][1:]
-
-
-def _quote(text: str, path: str) -> str:
-    """A text as a string of JSON.
-
-    Raises:
-        ConfigError: it holds half a character, which no UTF-8 has.
-    """
-    if any(0xD800 <= ord(char) <= 0xDFFF for char in text):
-        raise _wrong(path, ascii(text)[1:-1], "texts without lone surrogates")
-    return quoted(text).text
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _is_of(value: Any, name: str) -> bool:
-    """Whether a value is of a type of JSON Schema."""
-    if name in ("number", "integer"):
-        return _is_number(value) and (name == "number" or value == int(value))
-    types = {"object": dict, "array": list, "string": str, "boolean": bool, "null": type(None)}
-    return isinstance(value, types[name])
-
-
-def _escape(name: str) -> str:
-    """A name as a part of a JSON pointer."""
-    return name.replace("~", "~0").replace("/", "~1")
-
-
-def _unescape(part: str) -> str:
-    return part.replace("~1", "/").replace("~0", "~")
-
-
-def _wrong(path: str, value: object, expected: str) -> ConfigError:
-    shown = json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=repr)
-    return ConfigError(f"response_format: {path} of the schema: got {shown}, expected {expected}.")

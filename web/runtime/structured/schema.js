@@ -7,6 +7,7 @@
  */
 
 /** @import { Grammar, Node } from "./grammar.js" */
+/** @import { Schema } from "./keywords.js" */
 /** @import { Bound } from "./numbers.js" */
 
 import { ConfigError, UnsupportedError } from "../errors.js";
@@ -23,34 +24,27 @@ import {
   shortestTexts,
   text,
 } from "./grammar.js";
+import {
+  ALL_TYPES,
+  ALONE,
+  ANNOTATIONS,
+  AT_THE_ROOT,
+  BOUNDS,
+  DEFINITIONS,
+  KEYWORDS,
+  bound,
+  checkList,
+  checkRange,
+  checkTypes,
+  escape,
+  isObject,
+  isOf,
+  quote,
+  wrong,
+} from "./keywords.js";
 import { NUMBER, integerNode, numberNode } from "./numbers.js";
 import { PatternError, patternNode } from "./pattern.js";
 import { CHARACTER, STRING, otherKey, stringNode } from "./strings.js";
-
-/** @typedef {Record<string, any>} Schema */
-
-const MAX_COUNT = 1000; // the most that minLength, maxLength, minItems and maxItems can be
-/** Keywords that say nothing about a value. */
-const ANNOTATIONS = [
-  ...["title", "description", "default", "examples"],
-  ...["deprecated", "readOnly", "writeOnly", "$comment"],
-];
-const AT_THE_ROOT = ["$schema", "$id", "$defs", "definitions"];
-const BOUNDS = ["minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"];
-/** Type -> the keywords that are enforced for it. @type {Record<string, string[]>} */
-const KEYWORDS = {
-  object: ["properties", "required", "additionalProperties"],
-  array: ["items", "minItems", "maxItems"],
-  string: ["minLength", "maxLength", "pattern"],
-  number: BOUNDS,
-  integer: BOUNDS,
-  boolean: [],
-  null: [],
-};
-const ALL_TYPES = ["object", "array", "string", "number", "boolean", "null"];
-/** Keywords that say everything; `type` may stand beside the last two. */
-const ALONE = ["$ref", "anyOf", "const", "enum"];
-const DEFINITIONS = ["#/$defs/", "#/definitions/"];
 
 const [OPEN, CLOSE, COMMA, OPEN_ARRAY, CLOSE_ARRAY, TRUE, FALSE, NULL] = [
   ...["{", "}", ", ", "[", "]", "true", "false", "null"].map((written) => lexeme(text(written))),
@@ -417,66 +411,6 @@ function bounded(schema, path, make, kind) {
 }
 
 /**
- * The bound of `minimum` and `exclusiveMinimum`, or of the two maxima.
- * @param {Schema} schema
- * @param {string} ending
- * @param {string} path
- * @param {(...values: number[]) => number} tighter
- * @returns {Bound | null}
- */
-function bound(schema, ending, path, tighter) {
-  const names = [`m${ending}`, `exclusiveM${ending}`].filter((name) => name in schema);
-  for (const name of names) {
-    if (typeof schema[name] !== "number") throw wrong(`${path}/${name}`, schema[name], "a number");
-  }
-  if (!names.length) return null;
-  const value = tighter(...names.map((name) => schema[name]));
-  return { value, isExcluded: schema[`exclusiveM${ending}`] === value };
-}
-
-/**
- * The least and the most of `min...` and `max...`.
- * @param {Schema} schema
- * @param {string} ending
- * @param {string} path
- * @returns {[least: number, most: number]}
- */
-function checkRange(schema, ending, path) {
-  const names = [`min${ending}`, `max${ending}`];
-  for (const name of names.filter((name) => name in schema)) {
-    const value = schema[name];
-    if (Number.isInteger(value) && value >= 0 && value <= MAX_COUNT) continue;
-    throw wrong(`${path}/${name}`, value, `an integer from 0 to ${MAX_COUNT}`);
-  }
-  const [least, most] = [schema[names[0]] ?? 0, schema[names[1]] ?? Infinity];
-  if (most < least) throw wrong(`${path}/${names[1]}`, most, `at least ${names[0]}, ${least}`);
-  return [least, most];
-}
-
-/**
- * @param {unknown} value
- * @param {string} path
- * @returns {any[]}
- */
-function checkList(value, path) {
-  if (Array.isArray(value) && value.length) return value;
-  throw wrong(path, value, "a list that is not empty");
-}
-
-/**
- * @param {unknown} value
- * @param {string} path
- * @returns {string[]}
- */
-function checkTypes(value, path) {
-  const types = Array.isArray(value) ? value : [value];
-  /** @param {unknown} name */
-  const isKnown = (name) => typeof name === "string" && Object.hasOwn(KEYWORDS, name);
-  if (types.length && types.every(isKnown)) return types;
-  throw wrong(`${path}/type`, value, `one or several of ${Object.keys(KEYWORDS).join(", ")}`);
-}
-
-/**
  * One value, written as JSON.
  * @param {any} value
  * @param {string} path
@@ -502,56 +436,4 @@ function constant(value, path) {
  */
 function betweenCommas(items) {
   return items.flatMap((item) => [COMMA, item]).slice(1);
-}
-
-/**
- * A text as a string of JSON; half a character, which no UTF-8 has, is refused.
- * @param {string} characters
- * @param {string} path
- * @returns {string}
- */
-function quote(characters, path) {
-  const quoted = JSON.stringify(characters);
-  if (!/\p{Surrogate}/u.test(characters)) return quoted;
-  throw wrong(path, quoted.slice(1, -1), "texts without lone surrogates");
-}
-
-/**
- * @param {any} value
- * @returns {value is Schema}
- */
-function isObject(value) {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
-/**
- * Whether a value is of a type of JSON Schema.
- * @param {unknown} value
- * @param {string} type
- */
-function isOf(value, type) {
-  if (type === "integer") return Number.isInteger(value);
-  if (type === "null") return value === null;
-  if (type === "array") return Array.isArray(value);
-  return type === "object" ? isObject(value) : typeof value === type;
-}
-
-/**
- * A name as a part of a JSON pointer.
- * @param {string} name
- */
-function escape(name) {
-  return name.replaceAll("~", "~0").replaceAll("/", "~1");
-}
-
-/**
- * @param {string} path
- * @param {unknown} value
- * @param {string} expected
- * @returns {ConfigError}
- */
-function wrong(path, value, expected) {
-  return new ConfigError(
-    `response_format: ${path} of the schema: got ${JSON.stringify(value)}, expected ${expected}.`,
-  );
 }
