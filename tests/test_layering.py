@@ -95,6 +95,7 @@ THIRD_PARTY = {
     "huggingface_hub": {"webgemma.sources"},
     "jinja2": {"webgemma.shaders", "webgemma.chat"},
     "llguidance": {"webgemma.structured"},
+    "playwright": {"webgemma.bench"},
     "rich": {"webgemma.progress"},
     "rjsmin": {"webgemma.web"},
     "safetensors": {"webgemma.sources"},

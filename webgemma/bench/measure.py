@@ -6,6 +6,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from webgemma.bench.peaks import copy_bandwidth, multiply_add_rate
@@ -14,7 +15,7 @@ from webgemma.program.spec import WEIGHTS, Step
 from webgemma.progress import Progress, no_progress
 from webgemma.runtime.runner import Runner
 from webgemma.runtime.session import Session, open_session
-from webgemma.runtime.timing import steps_seconds
+from webgemma.runtime.timing import kernel_seconds, steps_seconds
 
 PROMPTS = (16, 128, 512)
 CONTEXTS = (16, 256, 1024)
@@ -160,9 +161,10 @@ def _measure(
     for kernel, numbers in groups:
         kernels.append(kernel_time(runner, kernel, numbers, contexts[0], repeat))
         tick()
-    copied = copy_bandwidth(runner.device, repeat=repeat)
+    plain = partial(kernel_seconds, runner.device, repeat=repeat)
+    copied = copy_bandwidth(plain)
     tick()
-    multiplied = multiply_add_rate(runner.device, repeat=repeat)
+    multiplied = multiply_add_rate(plain)
     tick()
     info = runner.device.adapter.info
     manifest = session.model.manifest

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -17,6 +18,7 @@ EXAMPLES = """\b
 Examples:
   webgemma bench site
   webgemma bench site --prompts 128,512 --contexts 256,4096
+  webgemma bench site --browser
   webgemma bench site --variant subgroups --picture kernels.svg --json"""
 
 Prompts = Annotated[
@@ -32,6 +34,10 @@ Contexts = Annotated[
 Repeat = Annotated[
     int, typer.Option("--repeat", min=1, metavar="N", help="Measurements of each figure.")
 ]
+Browser = Annotated[
+    bool,
+    typer.Option("--browser", help="In this machine's Chromium, by playwright, not natively."),
+]
 Picture = Annotated[
     Path | None, typer.Option("--picture", metavar="FILE", help="Draw the kernels, as SVG.")
 ]
@@ -44,18 +50,19 @@ def bench(
     contexts: Contexts = None,
     repeat: Repeat = 5,
     picture: Picture = None,
+    browser: Browser = False,
     variant: options.Variant = "auto",
     limits: options.Limits = "browser",
     as_json: options.Json = False,
     quiet: options.Quiet = False,
     debug: options.Debug = False,
 ) -> None:
-    """Measure prompts, tokens and kernels on this machine's adapter.
+    """Measure prompts, tokens and kernels on this machine's adapter, natively or in Chromium.
 
     Beside them stand what a plain copy and plain multiply-adds reach on it, so that the shares say
     what is left to gain.
     """
-    from webgemma.bench import bench
+    from webgemma.bench import bench, bench_in_browser
     from webgemma.bench.chart import draw
     from webgemma.bench.report import as_json as to_data
     from webgemma.bench.report import as_text
@@ -63,11 +70,16 @@ def bench(
     lengths = _numbers("--prompts", prompts)
     depths = _numbers("--contexts", contexts)
     options.check_folder_of(picture)
+    if browser and limits != "browser":
+        raise ConfigError(
+            f"--limits: got {limits!r} with --browser, expected it left out: Chromium's own count."
+        )
+    run = bench_in_browser if browser else partial(bench, limits=limits)
     console = ConsoleProgress(amount="{} figures".format)
     with nullcontext(no_progress) if quiet else console as progress:
-        result = bench(
-            site, model=model, variant=variant, limits=limits, prompts=lengths, contexts=depths,
-            repeat=repeat, progress=progress,
+        result = run(
+            site, model=model, variant=variant, prompts=lengths, contexts=depths, repeat=repeat,
+            progress=progress,
         )  # fmt: skip
     if picture is not None:
         picture.write_text(draw(result), encoding="utf-8")
