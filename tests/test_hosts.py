@@ -47,7 +47,7 @@ def write(out: Path, **options: Any) -> Path:
 def test_a_host_gets_the_files_it_reads(tmp_path: Path, host: str, files: set[str]) -> None:
     site = write(tmp_path / "site", host=host)
     page = {"app", "webgemma", "vendor", "models"}
-    page |= {"index.html", "manifest.webmanifest", "sw.js"}
+    page |= {"index.html", "manifest.webmanifest", "sw.js", "widget.js"}
     assert set(os.listdir(site)) == page | files
     write(site, host="any", force=True)  # they are ours: another build may replace them
     assert set(os.listdir(site)) == page | {"_headers", ".nojekyll"}

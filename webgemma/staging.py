@@ -12,7 +12,9 @@ from __future__ import annotations
 import os
 import re
 import shutil
+from collections import deque
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO
 
@@ -24,6 +26,7 @@ except ImportError:  # Windows: leftovers are not recognised there, and stay
     fcntl = None  # type: ignore[assignment]
 
 _LOCK = ".lock"
+FLUSHES_AT_ONCE = 8  # 230 small files took 0.1 s, one after the other 0.6 s (ext4)
 
 
 class Staging:
@@ -183,12 +186,13 @@ def _is_alive(pid: int) -> bool:
 
 
 def _flush(folder: Path, skip: str) -> None:
-    """Flush every file and folder below `folder` to the disk."""
-    for parent, _, names in os.walk(folder, topdown=False):
-        for name in names:
-            if name != skip:
-                _flush_one(Path(parent) / name)
-        _flush_one(Path(parent))
+    """Flush every file below `folder` to the disk, then every folder; files share its waits."""
+    tree = [(Path(parent), names) for parent, _, names in os.walk(folder, topdown=False)]
+    files = [parent / name for parent, names in tree for name in names if name != skip]
+    with ThreadPoolExecutor(FLUSHES_AT_ONCE) as threads:
+        deque(threads.map(_flush_one, files), maxlen=0)
+    for parent, _ in tree:
+        _flush_one(parent)
 
 
 def _flush_one(path: Path) -> None:
