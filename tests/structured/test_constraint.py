@@ -7,12 +7,14 @@ which no model does. tests/runtime/test_structured.py has the built-in model say
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
 import jsonschema
 import numpy as np
 import pytest
 
 from tests.support.schemas import schema
+from tests.support.structured_vocabularies import KINDS, tokenizer_json
 from webgemma.errors import ConfigError
 from webgemma.resources import built_in_model
 from webgemma.runtime.sampling import allowed
@@ -35,14 +37,19 @@ def constrainer(tokenizer):
     return Constrainer(tokenizer, STOPS, VOCAB_SIZE)
 
 
-def reply(constraint: Constraint, rng: np.random.Generator) -> list[int]:
+def reply(
+    constraint: Constraint,
+    rng: np.random.Generator,
+    stops: Sequence[int] = STOPS,
+    vocab_size: int = VOCAB_SIZE,
+) -> list[int]:
     """Tokens at random, up to a stop token."""
     tokens: list[int] = []
     while True:
-        possible = np.flatnonzero(allowed(constraint.mask(), VOCAB_SIZE))
+        possible = np.flatnonzero(allowed(constraint.mask(), vocab_size))
         assert len(possible), f"no token may follow {tokens}"
         token = constraint.take(int(rng.choice(possible)))
-        if token in STOPS:
+        if token in stops:
             return tokens
         if token is not None:
             tokens.append(token)
@@ -89,6 +96,19 @@ def test_the_library_allows_what_the_walk_does(constrainer, seed):
         else:  # llguidance allows the longest alone where it is certain what comes
             assert possible in expected
         token = constraint.take(int(rng.choice(possible)))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_of_vocabulary_is_held(kind):
+    tokenizer = Tokenizer.from_json(tokenizer_json(kind))
+    stops = sorted(tokenizer.control_token_ids)[:2]
+    held = Constrainer(tokenizer, stops, VOCAB_SIZE * 2)
+    for seed in range(0, SCHEMAS, 10):
+        wanted = schema(seed)
+        constraint = held.constraint(schema_grammar(wanted), 400)
+        tokens = reply(constraint, np.random.default_rng(seed), stops, VOCAB_SIZE * 2)
+        assert not tokenizer.control_token_ids & set(tokens)
+        jsonschema.validate(json.loads(tokenizer.decode(tokens)), wanted)
 
 
 def test_control_tokens_are_never_allowed(constrainer, tokenizer):

@@ -3,7 +3,7 @@
  *
  *     node tests/support/structured.mjs ARGUMENT.json
  *
- * ARGUMENT: {tokenizer, schemas, limit}. Prints, of every schema, the texts of three replies: with the
+ * ARGUMENT: {tokenizer, stops, schemas, limit}. Prints, of every schema, the texts of three replies: with the
  * least room, with ten tokens more, and with `limit`.
  */
 import { readFileSync } from "node:fs";
@@ -13,8 +13,8 @@ globalThis.location = { href: new URL("../../web/runtime/index.js", import.meta.
 const { Constrainer } = await import("../../web/runtime/structured/xgrammar.js");
 const { Tokenizer } = await import("../../web/runtime/tokenizer.js");
 
-const STOPS = [1, 5];
-const { tokenizer: document, schemas, limit } = JSON.parse(readFileSync(process.argv[2], "utf8"));
+const argument = JSON.parse(readFileSync(process.argv[2], "utf8"));
+const { tokenizer: document, stops: STOPS, schemas, limit } = argument;
 const tokenizer = Tokenizer.fromJson(document);
 const vocabSize = tokenizer.vocabSize + 6; // the logits may be more than the tokens
 const constrainer = new Constrainer(tokenizer, STOPS, vocabSize);

@@ -44,7 +44,7 @@ export function requests(
     OpenAI.ChatCompletionCreateParams,
     Exclude<
       Shared<ChatRequest, OpenAI.ChatCompletionCreateParams>,
-      "messages" | "tools" | "tool_choice" | "response_format" | "stream_options"
+      "messages" | "tools" | "tool_choice" | "stream_options"
     >
   >,
   text: Pick<

@@ -57,12 +57,16 @@ export interface SamplingRequest {
 
 /** Replies that are JSON are held to it token by token: docs/structured.md. */
 export type ResponseFormat =
-  | { type: "text" }
-  | { type: "json_object" }
-  | {
-      type: "json_schema";
-      json_schema: { schema?: Record<string, unknown>; [other: string]: unknown };
-    };
+  { type: "text" } | { type: "json_object" } | { type: "json_schema"; json_schema: NamedSchema };
+
+export interface NamedSchema {
+  /** OpenAI's; not read. */
+  name: string;
+  description?: string;
+  schema?: Record<string, unknown>;
+  /** Not read: a reply always keeps to its schema. */
+  strict?: boolean | null;
+}
 
 export interface ChatRequest extends SamplingRequest {
   messages: RequestMessage[];
