@@ -104,18 +104,23 @@ def test_ctrl_c_cleans_up(tmp_path: Path) -> None:
     assert [name for name in os.listdir(tmp_path) if name != "site"] == []
 
 
-def test_a_disk_that_takes_no_more_is_one_error(tmp_path: Path) -> None:
-    out = tmp_path / "site"
+@pytest.mark.parametrize(
+    ("most", "where"),
+    [(0.5, ""), (3, r"/models/\S+/weights/params_shard_0\.bin")],
+    ids=["page", "weights"],
+)
+def test_a_disk_that_takes_no_more_is_one_error(tmp_path: Path, most: float, where: str) -> None:
+    out, nbytes = tmp_path / "site", int(most * MIB)
     result = subprocess.run(
         command(out),
         capture_output=True,
         text=True,
         check=False,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (MIB, MIB)),
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (nbytes, nbytes)),
     )
     assert (result.returncode, result.stdout) == (1, "")
     assert re.fullmatch(
-        rf"error: {re.escape(str(out))}/models/\S+/weights/params_shard_0\.bin: cannot be written: "
+        rf"error: {re.escape(str(out))}{where}: cannot be written: "
         r"File too large\. Free space or choose another folder with -o\.\n",
         result.stderr,
     )

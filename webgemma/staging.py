@@ -99,6 +99,8 @@ class Staging:
 def cannot_write(path: Path, error: OSError) -> ConfigError:
     """Return the error that says why `path` cannot be written."""
     reason = error.strerror or str(error)
+    if isinstance(error, shutil.Error):  # of copytree: (source, target, text) of every file
+        reason = re.sub(r"\[Errno \d+\] ([^:]*).*", r"\1", error.args[0][0][2])
     return ConfigError(
         f"{path}: cannot be written: {reason}. Free space or choose another folder with -o."
     )
