@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from webgemma import reference
 from webgemma.architectures.decoder.attention import SPLIT_KEYS
 from webgemma.architectures.decoder.kernels import (
+    matmul_dispatch,
     matvec_dispatch,
     matvec_shape,
     storage_params,
@@ -154,9 +155,12 @@ def add_products(test: SelfTest, source: MatrixSource, rng: np.random.Generator)
         {"Y_START": 0},
     )
     y = test.expect(f"matmul.{kind}", expected)
-    dispatch = (-(-ROWS // 64), "ceil_div(num_tokens, matmul_tokens)", 1)
     test.builder.step(
-        "prefill", f"matmul.{kind}", launch, {**bound, "state": Range("state"), "y": y}, dispatch
+        "prefill",
+        f"matmul.{kind}",
+        launch,
+        {**bound, "state": Range("state"), "y": y},
+        matmul_dispatch(ROWS),
     )
     params |= {**matvec_shape(ROWS, k), "eps": EPS}
     launch = test.builder.kernel(

@@ -1,6 +1,8 @@
 // Times our kernel and onnxruntime-web's MatMulNBits in turns; bench/browser/onnxruntime.py drives it.
 import * as ort from "/modules/onnxruntime-web/dist/ort.webgpu.bundle.min.mjs";
 
+import { createMatrix, writeMatrix } from "/runtime/tiles.js";
+
 const DIRECTIVES = { subgroups: "enable subgroups;\n", "shader-f16": "enable f16;\n" };
 
 /** @param {string} name */
@@ -18,7 +20,7 @@ async function prepareOurs(spec) {
     entries: bindings.map(({ type }, binding) => ({
       binding,
       visibility: GPUShaderStage.COMPUTE,
-      buffer: { type },
+      ...(type === "texture" ? { texture: { sampleType: "uint" } } : { buffer: { type } }),
     })),
   });
   const pipeline = await device.createComputePipelineAsync({
@@ -29,9 +31,15 @@ async function prepareOurs(spec) {
   const nbytes = 4 * spec.rows * spec.tokens;
   const usage = STORAGE | COPY_SRC | COPY_DST;
   const buffers = { y: device.createBuffer({ size: nbytes, usage }) };
+  const textures = {};
   for (const { name, type } of bindings) {
     if (name === "y") continue;
     const bytes = await fetchBytes(`${name}.bin`);
+    if (type === "texture") {
+      textures[name] = createMatrix(device, name, bytes.byteLength);
+      writeMatrix(device, textures[name], 0, new Uint8Array(bytes)); // in tiles already
+      continue;
+    }
     buffers[name] = device.createBuffer({
       size: bytes.byteLength,
       usage: type === "uniform" ? UNIFORM | COPY_DST : usage,
@@ -42,7 +50,7 @@ async function prepareOurs(spec) {
     layout,
     entries: bindings.map(({ name }, binding) => ({
       binding,
-      resource: { buffer: buffers[name] },
+      resource: textures[name]?.createView() ?? { buffer: buffers[name] },
     })),
   });
   const readback = device.createBuffer({ size: nbytes, usage: COPY_DST | MAP_READ });

@@ -86,7 +86,8 @@ def our_kernel(weights: Weights, variant: str, num_tokens: int) -> dict[str, Any
         dispatch = [evaluate(matvec_dispatch(rows, columns), symbols), 1, 1]
     else:
         wgsl = render("matmul", {**params, "y_stride": rows})
-        dispatch = [-(-rows // 64), -(-num_tokens // symbols["matmul_tokens"]), 1]
+        groups = (-(-rows // symbols["matmul_rows"]), -(-num_tokens // symbols["matmul_tokens"]))
+        dispatch = [*groups, 1]
     return {
         "wgsl": wgsl,
         "features": list(VARIANTS[variant].requires),
@@ -101,7 +102,7 @@ def write_case(folder: Path, weights: Weights, variant: str, num_tokens: int) ->
     rng = np.random.default_rng(num_tokens)
     x = rng.standard_normal((num_tokens, columns)).astype(np.float32)
     (folder / "x.bin").write_bytes(x.tobytes())
-    (folder / "w.bin").write_bytes(padded(weights.words))
+    (folder / "w.bin").write_bytes(padded(weights.as_kept(VARIANTS[variant])))
     (folder / "state.bin").write_bytes(state(num_tokens=num_tokens).tobytes())
     (folder / "model.onnx").write_bytes(matmulnbits(weights, *codes_and_scales(weights)))
     expected = x.astype(np.float64) @ weights.values.T.astype(np.float64)

@@ -14,18 +14,19 @@ if TYPE_CHECKING:
     from playwright.sync_api import Page
 
 HERE = Path(__file__).parent
+RUNTIME = HERE.parents[1] / "web" / "runtime"
 ARGUMENTS = ["--enable-unsafe-webgpu", "--no-sandbox", "--headless=new"]
 HOURS = 3600 * 1000
 
 
 class Handler(SimpleHTTPRequestHandler):
-    """Serves /modules/ from npm's folder, /case/ from the case's, all else from beside this file.
+    """Serves npm's folder at /modules/, the case's at /case/, web/runtime, and what is beside it.
 
     Pages are cross-origin isolated, so that WebAssembly has its threads.
     """
 
     def __init__(self, *args: Any, case: Path, modules: Path, **kwargs: Any) -> None:
-        self.roots = {"case": case, "modules": modules}
+        self.roots = {"case": case, "modules": modules, "runtime": RUNTIME}
         super().__init__(*args, directory=str(HERE), **kwargs)
 
     def translate_path(self, path: str) -> str:

@@ -15,7 +15,8 @@ from tests.support.seeing_folder import write_seeing
 from tests.support.seeing_shapes import TowerShape, seeing_checkpoint
 from webgemma.architectures import lower
 from webgemma.architectures.weights import Quantization
-from webgemma.build import build_site, num_parameters
+from webgemma.build import build_site
+from webgemma.build.sizes import num_parameters
 from webgemma.checkpoint import Checkpoint, TokenizerSource
 from webgemma.errors import ConfigError, FormatError, UnsupportedError, WebGemmaError
 from webgemma.program.check import check

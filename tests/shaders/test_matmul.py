@@ -7,16 +7,22 @@ import pytest
 
 from tests.support.cases import FEW, rotate, spread
 from tests.support.errors import check_nmse, check_rows
-from tests.support.gpu import run_kernel, state
+from tests.support.gpu import VARIANTS, run_kernel, state
 from tests.support.weights import make_weights
 from webgemma import reference
 from webgemma.shaders import render
 
 pytestmark = pytest.mark.gpu
 
-VARIANTS = ["f32", "f16", "software"]
+NAMES = ["f32", "f16", "software"]
 GATED = [f"{mode}.{name}" for mode in ("gated", "times_gate") for name in reference.ACTIVATIONS]
-SHAPES = [(7, 37, 256), (33, 130, 768), (1, 65, 512)]  # tokens, rows, columns
+SHAPES = [  # tokens, rows, columns; two of them in whole tiles
+    (7, 37, 256),
+    (33, 130, 768),
+    (1, 65, 512),
+    (24, 128, 256),
+    (9, 96, 512),
+]
 
 
 @pytest.mark.parametrize("storage", FEW)
@@ -32,7 +38,7 @@ def test_subgroups_alone_change_nothing(storage):
 @pytest.mark.parametrize(
     ("variant", "storage", "m", "n", "k", "mode"),
     spread(
-        VARIANTS,
+        NAMES,
         [*rotate(["store", "add", "logits", *GATED], SHAPES), *rotate(["store"], SHAPES)],
     ),
 )
@@ -56,8 +62,8 @@ def test_matmul(storage, variant, m, n, k, mode):
         },
         {"state": state(num_tokens=m), "w": w, "x": x, "y": before},
         (
-            -(-n // (32 if mode == "gated" else 64)),
-            -(-m // (8 if variant == "software" else 32)),
+            -(-rows // VARIANTS[variant].symbols["matmul_rows"]),
+            -(-m // VARIANTS[variant].symbols["matmul_tokens"]),
             1,
         ),
         variant=variant,
@@ -83,7 +89,7 @@ def test_matmul(storage, variant, m, n, k, mode):
 
 @pytest.mark.parametrize("bias", ["row", "table"])
 @pytest.mark.parametrize("mode", ["store", "add", "activate"])
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("variant", NAMES)
 @pytest.mark.parametrize(("m", "n", "k"), [(7, 37, 256), (33, 130, 96), (1, 64, 32)])
 def test_bias(variant, mode, bias, m, n, k):
     """The bias is added first; columns after the last, up to a multiple of 32, become zeros."""
@@ -100,7 +106,11 @@ def test_bias(variant, mode, bias, m, n, k):
             "activation": "gelu_tanh", "softcap": 0.0,
         },
         {"state": state(num_tokens=m), "w": w, "x": x, "y": before, "bias": added},
-        (-(-n // 64), -(-m // (8 if variant == "software" else 32)), 1),
+        (
+            -(-n // VARIANTS[variant].symbols["matmul_rows"]),
+            -(-m // VARIANTS[variant].symbols["matmul_tokens"]),
+            1,
+        ),
         variant=variant,
     )["y"]  # fmt: skip
     expected = reference.matmul(w.values, x) + added

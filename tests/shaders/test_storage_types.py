@@ -92,7 +92,11 @@ def read_matmul(w: Weights, variant: str = "f32") -> NDArray[np.float32]:
         "matmul",
         {**w.params, "n": rows, "mode": "store", "y_stride": rows, "softcap": None},
         {"state": state(num_tokens=columns), "w": w, "x": units, "y": y},
-        (-(-rows // 64), -(-columns // (8 if variant == "software" else 32)), 1),
+        (
+            -(-rows // VARIANTS[variant].symbols["matmul_rows"]),
+            -(-columns // VARIANTS[variant].symbols["matmul_tokens"]),
+            1,
+        ),
         variant=variant,
     )["y"]
     return y.T

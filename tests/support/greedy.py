@@ -14,7 +14,7 @@ def greedy_steps(
 ) -> Iterator[list[int]]:
     """The tokens of every read-back, `count` in all; nothing stops them."""
     options = check_options({"temperature": 0.0, "max_tokens": count}, {})
-    for choices in session.token_steps(list(tokens), options, pixels, {}):
+    for choices in session.token_steps(list(tokens), options.sampling, count, pixels, None, {}):
         yield [choice.token_id for choice in choices]
 
 

@@ -18,6 +18,7 @@ from webgemma.storage.layout import Matrix, Piece, place_planes, plan_matrix, pl
 from webgemma.storage.mlc import MlcGroup
 from webgemma.storage.registry import KEPT, STORAGE_TYPES
 from webgemma.storage.types import Planes
+from webgemma.tiles import to_tiles
 
 SOURCE_TYPES = {storage.name: name for name, storage in KEPT.items()}
 
@@ -48,6 +49,17 @@ class Weights:
             "k": self.matrix.in_features,
             "tiles": self.matrix.in_tiles,
         }
+
+    def as_kept(self, variant: Variant) -> NDArray[np.uint8]:
+        """Its bytes in the order in which a variant keeps them."""
+        data = self.words.view(np.uint8).copy()
+        if variant.matrices == "tiles":
+            for _, records in plan_records(self.matrix):
+                for record in records:
+                    if record.tiles is not None:
+                        plane = data[record.offset : record.offset + record.nbytes]
+                        plane[:] = to_tiles(plane, record.tiles)
+        return data
 
     def write(self, gpu: Any, variant: Variant) -> Any:
         """The resource that a kernel of this variant binds, filled."""

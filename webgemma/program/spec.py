@@ -110,23 +110,33 @@ VARIANTS = (
     Variant(
         "software",
         ("subgroups",),
-        {"kv_nbytes": 4, "matvec_blocks": 16, "matmul_tokens": 8},
+        {"kv_nbytes": 4, "matvec_blocks": 16, "matmul_tokens": 8, "matmul_rows": 128},
         "software",
         "tiles",
     ),
     Variant(
         "f16+subgroups",
         ("shader-f16", "subgroups"),
-        {"kv_nbytes": 2, "matvec_blocks": 0, "matmul_tokens": 32},
+        {"kv_nbytes": 2, "matvec_blocks": 0, "matmul_tokens": 32, "matmul_rows": 64},
     ),
-    Variant("f16", ("shader-f16",), {"kv_nbytes": 2, "matvec_blocks": 0, "matmul_tokens": 32}),
-    Variant("subgroups", ("subgroups",), {"kv_nbytes": 4, "matvec_blocks": 0, "matmul_tokens": 32}),
-    Variant("f32", (), {"kv_nbytes": 4, "matvec_blocks": 0, "matmul_tokens": 32}),
+    Variant(
+        "f16",
+        ("shader-f16",),
+        {"kv_nbytes": 2, "matvec_blocks": 0, "matmul_tokens": 32, "matmul_rows": 64},
+    ),
+    Variant(
+        "subgroups",
+        ("subgroups",),
+        {"kv_nbytes": 4, "matvec_blocks": 0, "matmul_tokens": 32, "matmul_rows": 64},
+    ),
+    Variant(
+        "f32", (), {"kv_nbytes": 4, "matvec_blocks": 0, "matmul_tokens": 32, "matmul_rows": 64}
+    ),
 )
 """In order of preference; `kv_nbytes` is the size of one element of the caches, `matvec_blocks`
 how many blocks of four rows a workgroup of a matrix-vector kernel takes for every twins of its
-invocations (0: as many as it has teams), `matmul_tokens` how many tokens a workgroup of a matrix
-product takes."""
+invocations (0: as many as it has teams), `matmul_tokens` and `matmul_rows` how many tokens
+and rows a workgroup of a matrix product takes."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,7 +83,7 @@ class Q4_K:  # noqa: N801
         """q_weight uint32 [N, K/8]; q_scale uint8 [N, K/16]: pairs (scale, minimum); q_super."""
         check_in_features("storage q4_k", in_features, SUPER)
         return (
-            Plane("q_weight", "uint32", in_features // 8, unit_nbytes=QUAD_NBYTES),
+            Plane("q_weight", "uint32", in_features // 8),
             Plane("q_scale", "uint8", in_features // 16),
             Plane("q_super", "float16", in_features // SUPER * 2),  # pairs (d, dmin)
         )
@@ -114,7 +114,7 @@ class Q5_K:  # noqa: N801
         """Q4_K's planes with q_high, the fifth bits as in Q5_0, after q_weight."""
         check_in_features("storage q5_k", in_features, SUPER)
         return (
-            Plane("q_weight", "uint32", in_features // 8, unit_nbytes=QUAD_NBYTES),
+            Plane("q_weight", "uint32", in_features // 8),
             Plane("q_high", "uint32", in_features // 32),
             Plane("q_scale", "uint8", in_features // 16),
             Plane("q_super", "float16", in_features // SUPER * 2),

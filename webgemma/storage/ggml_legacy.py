@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from webgemma.storage.packing import gather_fours, pack_fours, reorder_nibbles, unpack_bits
 from webgemma.storage.types import (
-    QUAD_NBYTES,
     Plane,
     Planes,
     StorageType,
@@ -45,7 +44,7 @@ class Q4_0:  # noqa: N801 - the name llama.cpp gives this type
         """q_weight uint32 [N, K/8], q_scale float16 [N, K/32]."""
         check_in_features("storage q4_0", in_features, BLOCK)
         return (
-            Plane("q_weight", "uint32", in_features // 8, unit_nbytes=QUAD_NBYTES),
+            Plane("q_weight", "uint32", in_features // 8),
             Plane("q_scale", "float16", in_features // BLOCK),
         )
 
@@ -72,7 +71,7 @@ class Q4_1:  # noqa: N801
         """q_weight uint32 [N, K/8], q_scale float16 [N, K/16]: pairs (d, m)."""
         check_in_features("storage q4_1", in_features, BLOCK)
         return (
-            Plane("q_weight", "uint32", in_features // 8, unit_nbytes=QUAD_NBYTES),
+            Plane("q_weight", "uint32", in_features // 8),
             Plane("q_scale", "float16", in_features // BLOCK * 2),
         )
 
@@ -117,7 +116,7 @@ class Q5_0:  # noqa: N801
         """q_weight: low nibbles; q_high: the fifth bits; q_scale float16 [N, K/32]."""
         check_in_features("storage q5_0", in_features, BLOCK)
         return (
-            Plane("q_weight", "uint32", in_features // 8, unit_nbytes=QUAD_NBYTES),
+            Plane("q_weight", "uint32", in_features // 8),
             Plane("q_high", "uint32", in_features // 32),
             Plane("q_scale", "float16", in_features // BLOCK),
         )
@@ -145,7 +144,7 @@ class Q5_1:  # noqa: N801
         """q_weight: low nibbles; q_high: the fifth bits; q_scale float16 [N, K/16]: (d, m)."""
         check_in_features("storage q5_1", in_features, BLOCK)
         return (
-            Plane("q_weight", "uint32", in_features // 8, unit_nbytes=QUAD_NBYTES),
+            Plane("q_weight", "uint32", in_features // 8),
             Plane("q_high", "uint32", in_features // 32),
             Plane("q_scale", "float16", in_features // BLOCK * 2),
         )
@@ -174,7 +173,7 @@ class Q8_0:  # noqa: N801
         """q_weight uint32 [N, K/4] (four int8 each), q_scale float16 [N, K/32]."""
         check_in_features("storage q8_0", in_features, BLOCK)
         return (
-            Plane("q_weight", "uint32", in_features // 4, unit_nbytes=QUAD_NBYTES),
+            Plane("q_weight", "uint32", in_features // 4),
             Plane("q_scale", "float16", in_features // BLOCK),
         )
 

@@ -18,6 +18,7 @@ from webgemma.storage.types import (
     DTYPE_NBYTES,
     K_MULTIPLE,
     QUAD_NBYTES,
+    WORD_NBYTES,
     Plane,
     Planes,
     as_bytes,
@@ -71,8 +72,9 @@ class MlcGroup:
         """q_weight uint32 [N, 4 G] and q_scale [N, G] of G groups (bfloat16 for q4f32_1)."""
         check_in_features(f"storage {self.name}", in_features, K_MULTIPLE)
         groups = self.num_groups(in_features)
+        unit_nbytes = QUAD_NBYTES if self.bits == 3 else WORD_NBYTES  # as their kernels read them
         return (
-            Plane("q_weight", "uint32", groups * WORDS_PER_GROUP, unit_nbytes=QUAD_NBYTES),
+            Plane("q_weight", "uint32", groups * WORDS_PER_GROUP, unit_nbytes=unit_nbytes),
             Plane("q_scale", self.scale_dtype, groups),
         )
 

@@ -62,8 +62,7 @@ def matmul(
     }
     name = f"matmul_{mode}.{matrix.storage.name}.{piece.rows}x{matrix.in_features}"
     launch = d.builder.kernel("matmul", name, params, {"Y_START": y_start})
-    tile = 32 if mode == "gated" else 64
-    dispatch = (-(-n // tile), "ceil_div(num_tokens, matmul_tokens)", 1)
+    dispatch = matmul_dispatch(piece.rows)
     bound: dict[str, Bound] = {
         "state": Range("state"),
         "w": Range(piece.buffer),
@@ -97,6 +96,11 @@ def matvec_lanes(in_features: int) -> int:
 def matvec_teams(in_features: int) -> int:
     """Teams of a workgroup, each with a block of four rows."""
     return min(WORKGROUP // matvec_lanes(in_features), MOST_TEAMS)
+
+
+def matmul_dispatch(rows: int) -> tuple[Size, Size, Size]:
+    """Workgroups of a matrix product over `rows` rows, gate rows and up rows counted alike."""
+    return (f"ceil_div({rows}, matmul_rows)", "ceil_div(num_tokens, matmul_tokens)", 1)
 
 
 def matvec_twins(rows: int) -> int:

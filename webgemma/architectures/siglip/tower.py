@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from webgemma.architectures.decoder.attention import most_row_vectors
-from webgemma.architectures.decoder.kernels import only_piece, storage_params
+from webgemma.architectures.decoder.kernels import matmul_dispatch, only_piece, storage_params
 from webgemma.architectures.siglip.config import CHANNELS, SiglipConfig
 from webgemma.architectures.views import PaddedRows, TablePlusRow, padded
 from webgemma.architectures.weights import FLOATS, WeightPlan, all_rows, check_heads
@@ -19,7 +19,7 @@ from webgemma.storage.layout import Matrix
 from webgemma.storage.types import K_MULTIPLE
 
 PHASE = "encode_image"
-COLUMNS_PER_WORKGROUP = 64  # of `patches`, and of a tile of `matmul`
+COLUMNS_PER_WORKGROUP = 64  # of `patches`
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +86,8 @@ class Tower:
         }
         shape = f"{matrix.storage.name}.{matrix.rows}x{matrix.in_features}"
         name = f"matmul_{mode}_bias_{bias_kind}.{shape}"
-        tiles = -(-matrix.rows // COLUMNS_PER_WORKGROUP)
         all_bound = {"state": Range("state"), "w": Range(piece.buffer), **bound}
-        dispatch = (tiles, "ceil_div(num_tokens, matmul_tokens)", 1)
-        self.step(label, "matmul", name, params, all_bound, dispatch)
+        self.step(label, "matmul", name, params, all_bound, matmul_dispatch(matrix.rows))
 
     def norm(self, ours: str, y: Bound, layer: int | None = None) -> None:
         """Append y = LayerNorm(x) of the residual stream."""
