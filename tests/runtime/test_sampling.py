@@ -179,3 +179,35 @@ def test_cases_shared_with_the_twin(case):
     assert [choice.token_id for choice in choices] == case["tokens"]
     if "logprobs" in case:
         np.testing.assert_allclose([c.logprob for c in choices], case["logprobs"], atol=1e-9)
+
+
+class Refusing:
+    """A constraint that allows `possible`, takes nothing but `wanted`, and 0 of itself."""
+
+    def __init__(self, possible: set[int], wanted: set[int]) -> None:
+        self.possible, self.wanted = possible, wanted
+
+    def mask(self) -> np.ndarray:
+        bits = np.array([token in self.possible for token in range(V)])
+        return np.packbits(np.resize(bits, (V + 31) // 32 * 32), bitorder="little").view(np.uint32)
+
+    def take(self, token: int) -> int | None:
+        return token if token in self.wanted else None
+
+    def take_shortest(self) -> int:
+        return 0
+
+
+@pytest.mark.parametrize("options", [{}, {"temperature": 1.0}, {"temperature": 1.0, "top_k": 3}])
+def test_a_token_that_is_refused_is_not_drawn_again(options):
+    logits = make_logits(5)
+    order = [int(token) for token in np.argsort(-logits)]
+    best = set(order[:5])
+    for possible, wanted, expected in (
+        (best, best, best),
+        (best, set(order[4:]), {order[4]}),
+        (best, set(), {0}),
+        (set(order[:100]), set(), {0}),
+    ):
+        sampler = Sampler(Sampling(**options), [1], V, Refusing(possible, wanted))
+        assert sampler.choose(logits).token_id in expected

@@ -49,10 +49,11 @@ def reply(
         possible = np.flatnonzero(allowed(constraint.mask(), vocab_size))
         assert len(possible), f"no token may follow {tokens}"
         token = constraint.take(int(rng.choice(possible)))
+        if token is None:
+            token = constraint.take_shortest()
         if token in stops:
             return tokens
-        if token is not None:
-            tokens.append(token)
+        tokens.append(token)
 
 
 def shortest_limit(constrainer: Constrainer, grammar) -> int:

@@ -47,8 +47,11 @@ async function reply(schema, room) {
       if ((mask[token >>> 5] >>> (token & 31)) & 1) possible.push(token);
     }
     if (!possible.length) throw new Error(`no token may follow ${tokenizer.decode(tokens)}`);
-    const token = constraint.take(possible[random(possible.length)]);
-    if (token === null) continue;
+    let token = null;
+    for (let tries = 0; token === null && tries < 8; tries++) {
+      token = constraint.take(possible[random(possible.length)]);
+    }
+    token ??= constraint.takeShortest();
     if (STOPS.includes(token)) break;
     tokens.push(token);
     if (tokens.length >= room) throw new Error(`${tokens.length} tokens, got room for ${room}`);

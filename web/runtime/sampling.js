@@ -51,6 +51,7 @@ export const GREEDY = Object.freeze({
 // takes longer than a step of the model.
 const BINS = 256;
 const BINS_PER_NAT = 4;
+const MAX_REFUSALS = 8; // of tokens by a constraint, before it takes one of its own
 const MAX_HASH = 2 ** 23 - 1; // of the 23 bits that become a uniform number
 
 /**
@@ -116,12 +117,16 @@ export class Sampler {
    * @returns {number}
    */
   drawAllowed(scores) {
-    for (;;) {
-      const drawn = draw(scores, keep(scores, this.sampling), this.sampling, this.numGenerated);
-      const taken = this.constraint ? this.constraint.take(drawn) : drawn;
+    let token = draw(scores, keep(scores, this.sampling), this.sampling, this.numGenerated);
+    if (!this.constraint) return token;
+    for (let refusals = 0; refusals < MAX_REFUSALS; refusals++) {
+      const taken = this.constraint.take(token);
       if (taken !== null) return taken;
-      scores[drawn] = -Infinity;
+      scores[token] = -Infinity;
+      if (scores[argmax(scores)] === -Infinity) break;
+      token = draw(scores, keep(scores, this.sampling), this.sampling, this.numGenerated);
     }
+    return this.constraint.takeShortest();
   }
 
   /**

@@ -25,6 +25,8 @@ BINS = 256
 BINS_PER_NAT = 4
 """The highest scores are found in bins of a quarter of a nat below the best: sorting all of 256,000
 takes longer than a step of the model."""
+MAX_REFUSALS = 8
+"""Of tokens by a constraint, before it takes one of its own."""
 MAX_NOISE = 16.64  # of the largest of 2**23 uniform numbers, rounded up
 
 
@@ -110,12 +112,18 @@ class Sampler:
 
     def draw_allowed(self, scores: Scores) -> int:
         """Draw a token, and others where the constraint does not take it."""
-        while True:
-            drawn = draw(scores, keep(scores, self.sampling), self.sampling, self.counts.total())
-            taken = drawn if self.constraint is None else self.constraint.take(drawn)
+        token = draw(scores, keep(scores, self.sampling), self.sampling, self.counts.total())
+        if self.constraint is None:
+            return token
+        for _ in range(MAX_REFUSALS):
+            taken = self.constraint.take(token)
             if taken is not None:
                 return taken
-            scores[drawn] = -np.inf
+            scores[token] = -np.inf
+            if scores.max() == -np.inf:
+                break
+            token = draw(scores, keep(scores, self.sampling), self.sampling, self.counts.total())
+        return self.constraint.take_shortest()
 
     def score(self, logits: NDArray[np.float32]) -> Scores:
         """Logits with penalties and bias, divided by the temperature unless that is 0.

@@ -22,10 +22,6 @@ Mask = NDArray[np.uint32]
 """u32[ceil(vocab_size / 32)]: bit t % 32 of word t // 32 is set if token t may come next."""
 
 
-MAX_REFUSALS = 8
-"""Of tokens, one after the other, before the shortest way takes its next step."""
-
-
 class Matcher(Protocol):
     """What a library does: follows one text through a grammar."""
 
@@ -66,7 +62,6 @@ class Constraint:
         self.left = limit
         self.ending: list[int] | None = None
         """The tokens that are still to come, once there is room for no others."""
-        self.refusals = 0
         shortest = vocabulary.cover(self.walk.rest())
         if shortest is None or len(shortest) + 1 > limit:
             needed = "tokens it has not" if shortest is None else f"{len(shortest) + 1} tokens"
@@ -89,24 +84,28 @@ class Constraint:
         """Go on by a token of the mask, if that is possible.
 
         Returns:
-            The token that was taken, that one or the next of the shortest way; None: another is
-            to be chosen.
+            The token that was taken; None: another is to be chosen.
         """
         if self.walk.may_end and token in self.stop_token_ids:
             return token
         if self.ending is not None:
+            return self.take_shortest()
+        return token if self._go_on(token) else None
+
+    def take_shortest(self) -> int:
+        """Go on by the next token of the shortest way to the end.
+
+        Returns:
+            That token.
+        """
+        if self.ending is not None:
             return self.ending.pop(0) if self.ending else self.stop_token_ids[0]
-        if self._go_on(token):
-            return token
-        self.refusals += 1
-        if self.refusals < MAX_REFUSALS:
-            return None
         way = self.vocabulary.cover(self.walk.rest())
         assert way is not None, "the room for it was checked a step before"
         if way and self._go_on(way[0]):
             return way[0]
         self.ending = way
-        return self.ending.pop(0) if self.ending else self.stop_token_ids[0]
+        return self.take_shortest()
 
     def _go_on(self, token: int) -> bool:
         """Take a token, if the grammar goes on so and leaves room to end."""
@@ -116,7 +115,6 @@ class Constraint:
             return False
         self.walk = walk
         self.left -= 1
-        self.refusals = 0
         self.matcher.accept(token)
         return True
 

@@ -21,8 +21,6 @@ import { Walk } from "./walk.js";
  * @property {() => void} destroy
  */
 
-const MAX_REFUSALS = 8; // of tokens, one after the other, before the shortest way takes its next step
-
 /** A reply, and what may come next in it. Owns memory of the library: call `destroy()`. */
 export class Constraint {
   /**
@@ -41,7 +39,6 @@ export class Constraint {
     this.left = limit;
     /** @type {number[] | null} the tokens still to come, once there is room for no others */
     this.ending = null;
-    this.refusals = 0;
     const shortest = vocabulary.cover(this.walk.rest());
     if (shortest && shortest.length + 1 <= limit) return;
     const needed = shortest ? `${shortest.length + 1} tokens` : "tokens it has not";
@@ -70,19 +67,24 @@ export class Constraint {
   /**
    * Go on by a token of the mask, if that is possible.
    * @param {number} token
-   * @returns {number | null} the token that was taken, that one or the next of the shortest way; null:
-   *   another is to be chosen
+   * @returns {number | null} the token that was taken; null: another is to be chosen
    */
   take(token) {
     if (this.walk.mayEnd && this.stopTokenIds.includes(token)) return token;
+    if (this.ending) return this.takeShortest();
+    return this.goOn(token) ? token : null;
+  }
+
+  /**
+   * Go on by the next token of the shortest way to the end.
+   * @returns {number} that token
+   */
+  takeShortest() {
     if (this.ending) return this.ending.shift() ?? this.stopTokenIds[0];
-    if (this.goOn(token)) return token;
-    this.refusals += 1;
-    if (this.refusals < MAX_REFUSALS) return null;
     const way = this.vocabulary.cover(this.walk.rest()) ?? []; // it was checked a step before
     if (way.length && this.goOn(way[0])) return way[0];
     this.ending = way;
-    return this.ending.shift() ?? this.stopTokenIds[0];
+    return this.takeShortest();
   }
 
   /**
@@ -95,7 +97,6 @@ export class Constraint {
     if (!walk || !this.hasRoom(walk)) return false;
     this.walk = walk;
     this.left -= 1;
-    this.refusals = 0;
     this.matcher.accept(token);
     return true;
   }
