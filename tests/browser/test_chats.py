@@ -383,7 +383,7 @@ def test_two_tabs_show_the_same_chats(open_chat: Open) -> None:
     other.locator(".chat-title").click()
     assert texts(other) == ["one", "First."]
     ask(other, "two")
-    page.locator(".user", has_text="two").wait_for()  # the chat that is open in both went on
+    page.locator(".assistant", has_text="Second.").wait_for()  # what is open in both went on
     assert texts(page) == ["one", "First.", "two", "Second."]
     act(other, "Rename", "one")
     other.fill("#chat-list input", "new name")
