@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 TILE_ROWS = 64
 TEXEL_NBYTES = 16
+CHUNK_NBYTES = 256 << 10
 TEXELS_PER_ROW = 4096
 """Of a texture; with 8192 rows, every device's limit, it holds 512 MiB."""
 
@@ -52,6 +53,12 @@ def to_tiles(data: NDArray[np.uint8], tiles: Tiles) -> NDArray[np.uint8]:
     units = data.reshape(-1, TILE_ROWS, tiles.row_units, tiles.unit_nbytes)
     dtype = np.dtype(f"V{tiles.unit_nbytes}")
     return np.ascontiguousarray(units.view(dtype)[..., 0].swapaxes(1, 2)).view(np.uint8).reshape(-1)
+
+
+def chunk_nbytes(tiles: Tiles | None) -> int:
+    """How much is put in order and written at a time: whole tiles, and not much of them."""
+    tile_nbytes = 1 if tiles is None else TILE_ROWS * tiles.row_units * tiles.unit_nbytes
+    return max(1, CHUNK_NBYTES // tile_nbytes) * tile_nbytes
 
 
 def texture_rows(nbytes: int) -> int:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from webgemma.tiles import Tiles, regions, texture_nbytes, to_tiles
+from webgemma.tiles import Tiles, chunk_nbytes, regions, texture_nbytes, to_tiles
 
 CASES = json.loads((Path(__file__).parents[1] / "cases" / "tiles.json").read_text("utf-8"))
 
@@ -22,6 +22,12 @@ def test_regions(case):
 @pytest.mark.parametrize("case", CASES["textures"])
 def test_texture_nbytes(case):
     assert texture_nbytes(case["nbytes"]) == case["texture_nbytes"]
+
+
+@pytest.mark.parametrize("case", CASES["chunks"])
+def test_chunk_nbytes(case):
+    tiles = None if case["tiles"] is None else Tiles(**case["tiles"])
+    assert chunk_nbytes(tiles) == case["nbytes"]
 
 
 @pytest.mark.parametrize("case", CASES["tiles"])

@@ -7,6 +7,7 @@
 
 const TILE_ROWS = 64;
 const TEXEL_NBYTES = 16;
+const CHUNK_NBYTES = 256 * 1024;
 const TEXELS_PER_ROW = 4096; // of a texture; with 8192 rows, every device's limit, it holds 512 MiB
 const ROW_NBYTES = TEXEL_NBYTES * TEXELS_PER_ROW;
 
@@ -84,6 +85,16 @@ export function createMatrix(device, label, nbytes) {
 }
 
 /**
+ * How much is put in order and written at a time: whole tiles, and not much of them.
+ * @param {Tiles} [tiles]
+ * @returns {number}
+ */
+export function chunkNbytes(tiles) {
+  const tileNbytes = tiles ? TILE_ROWS * tiles.row_units * tiles.unit_nbytes : 1;
+  return Math.max(1, Math.floor(CHUNK_NBYTES / tileNbytes)) * tileNbytes;
+}
+
+/**
  * Write part of a plane; zeros fill its last texel.
  * @param {GPUDevice} device
  * @param {GPUTexture} texture
@@ -92,19 +103,41 @@ export function createMatrix(device, label, nbytes) {
  * @param {Tiles} [tiles] what the plane is put into on the way
  */
 export function writeMatrix(device, texture, offset, data, tiles) {
-  let bytes = tiles ? toTiles(data, tiles) : data;
-  if (bytes.length % TEXEL_NBYTES) {
-    bytes = new Uint8Array(Math.ceil(data.length / TEXEL_NBYTES) * TEXEL_NBYTES);
-    bytes.set(data);
+  const step = chunkNbytes(tiles);
+  for (let start = 0; start < data.length; start += step) {
+    const chunk = data.subarray(start, start + step);
+    const ordered = tiles ? toTiles(chunk, tiles) : chunk;
+    writeTexels(device, texture, (offset + start) / TEXEL_NBYTES, wholeTexels(ordered));
   }
-  let start = 0;
-  for (const [x, y, width, height] of regions(offset / TEXEL_NBYTES, bytes.length / TEXEL_NBYTES)) {
+}
+
+/**
+ * @param {Uint8Array<ArrayBuffer>} bytes
+ * @returns {Uint8Array<ArrayBuffer>} with zeros behind them, where a texel is not full
+ */
+function wholeTexels(bytes) {
+  if (bytes.length % TEXEL_NBYTES === 0) return bytes;
+  const padded = new Uint8Array(Math.ceil(bytes.length / TEXEL_NBYTES) * TEXEL_NBYTES);
+  padded.set(bytes);
+  return padded;
+}
+
+/**
+ * Write whole texels, from number `first` on.
+ * @param {GPUDevice} device
+ * @param {GPUTexture} texture
+ * @param {number} first
+ * @param {Uint8Array<ArrayBuffer>} bytes
+ */
+function writeTexels(device, texture, first, bytes) {
+  let offset = 0;
+  for (const [x, y, width, height] of regions(first, bytes.length / TEXEL_NBYTES)) {
     device.queue.writeTexture(
       { texture, origin: [x, y] },
       bytes,
-      { offset: start, bytesPerRow: width * TEXEL_NBYTES, rowsPerImage: height },
+      { offset, bytesPerRow: width * TEXEL_NBYTES, rowsPerImage: height },
       [width, height],
     );
-    start += width * height * TEXEL_NBYTES;
+    offset += width * height * TEXEL_NBYTES;
   }
 }

@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import test from "node:test";
 
-import { regions, textureNbytes, toTiles } from "../runtime/tiles.js";
+import { chunkNbytes, regions, textureNbytes, toTiles } from "../runtime/tiles.js";
 
 const url = new URL("../../tests/cases/tiles.json", import.meta.url);
 const cases = JSON.parse(await readFile(url, "utf8"));
@@ -16,6 +16,10 @@ for (const { first, count, regions: expected } of cases.regions) {
 
 for (const { nbytes, texture_nbytes } of cases.textures) {
   test(`a texture for ${nbytes} bytes`, () => assert.equal(textureNbytes(nbytes), texture_nbytes));
+}
+
+for (const { tiles, nbytes } of cases.chunks) {
+  test(`a chunk of ${nbytes} bytes`, () => assert.equal(chunkNbytes(tiles ?? undefined), nbytes));
 }
 
 for (const { unit_nbytes, row_units, rows, sha256 } of cases.tiles) {

@@ -12,6 +12,7 @@ from webgemma.tiles import (
     TEXEL_NBYTES,
     TEXELS_PER_ROW,
     Tiles,
+    chunk_nbytes,
     regions,
     texture_rows,
     to_tiles,
@@ -39,14 +40,22 @@ def write_matrix(
         data: uint8 [nbytes], rows in their order; zeros fill the last texel.
         tiles: What the plane is put into on the way; None leaves it as it is.
     """
-    ordered = data if tiles is None else to_tiles(data, tiles)
-    ordered = np.pad(ordered, (0, -ordered.size % TEXEL_NBYTES))
+    step = chunk_nbytes(tiles)
+    for start in range(0, data.size, step):
+        chunk = data[start : start + step]
+        ordered = chunk if tiles is None else to_tiles(chunk, tiles)
+        ordered = np.pad(ordered, (0, -ordered.size % TEXEL_NBYTES))
+        write_texels(device, texture, (offset + start) // TEXEL_NBYTES, ordered)
+
+
+def write_texels(device: Any, texture: Any, first: int, data: NDArray[np.uint8]) -> None:
+    """Write whole texels, uint8 [16 n], from number `first` on."""
     start = 0
-    for region in regions(offset // TEXEL_NBYTES, ordered.size // TEXEL_NBYTES):
+    for region in regions(first, data.size // TEXEL_NBYTES):
         stop = start + region.width * region.height * TEXEL_NBYTES
         device.queue.write_texture(
             {"texture": texture, "origin": (region.x, region.y, 0)},
-            ordered[start:stop],
+            data[start:stop],
             {"bytes_per_row": region.width * TEXEL_NBYTES, "rows_per_image": region.height},
             (region.width, region.height, 1),
         )
