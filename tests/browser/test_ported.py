@@ -35,7 +35,7 @@ def test_a_ported_example_answers(
         "**/ported.js",
         lambda route: route.fulfill(content_type="text/javascript", body=ported(name)),
     )
-    page = watched.engine()
+    page = watched.engine("sw.js")
     page.evaluate("document.body.replaceChildren(document.createElement('output'))")
     page.evaluate("import('/ported.js')")
     text = page.text_content("output")
