@@ -6,6 +6,7 @@
 import { about } from "./about.js";
 import { element } from "./dom.js";
 import { formatBytes, formatCount, formatDownload } from "./format.js";
+import { doubts, memoryText } from "./needs.js";
 import { weightsImport } from "./weights-import.js";
 
 const GENERIC_PROMPTS = [
@@ -15,8 +16,6 @@ const GENERIC_PROMPTS = [
   "Give me three ideas for dinner tonight.",
 ];
 const MAX_PROMPTS = 4;
-const GIB = 2 ** 30;
-const MOST_MEMORY_SAID = 8 * GIB; // browsers name no larger memory, or none
 
 /** The section of the page above an empty chat. */
 export class Welcome {
@@ -154,33 +153,4 @@ export function suggestions(manifest, branding, ask) {
  */
 function downloadText({ weights }) {
   return `${formatBytes(weights.nbytes)} to download`;
-}
-
-/**
- * What of a load may not work on this device, as far as the browser says.
- * @param {MemoryEstimate} needs
- * @returns {string}
- */
-export function doubts(needs) {
-  const { peak_nbytes, free_storage_nbytes, device_memory_nbytes } = needs;
-  const missing = needs.download_nbytes - needs.stored_nbytes;
-  const lines = [];
-  const memory = device_memory_nbytes ?? MOST_MEMORY_SAID;
-  if (memory < MOST_MEMORY_SAID && peak_nbytes > memory / 2) {
-    lines.push(`This device has ${Math.round(memory / GIB)} GB of memory: it may be too little.`);
-  }
-  if (free_storage_nbytes !== null && free_storage_nbytes < missing) {
-    const room = formatBytes(free_storage_nbytes);
-    lines.push(`The browser has room to keep ${room}: the rest would be downloaded each time.`);
-  }
-  return lines.length ? `. ${lines.join(" ")}` : "";
-}
-
-/**
- * @param {MemoryEstimate} needs
- * @returns {string}
- */
-function memoryText({ peak_nbytes, context_window_size }) {
-  const tokens = context_window_size.toLocaleString("en");
-  return `${formatBytes(peak_nbytes)} of memory for a context of ${tokens} tokens`;
 }

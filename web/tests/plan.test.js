@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { doubts } from "../app/welcome.js";
+import { doubts } from "../app/needs.js";
 import { GpuError } from "../runtime/errors.js";
 import { checkLimits, usableVariants } from "../runtime/plan.js";
 
