@@ -55,7 +55,7 @@ def test_loading_reports_what_it_is_and_how_far_it_got(page: Page, tiny_site: Pa
     shards = sum(path.stat().st_size for path in tiny_site.rglob("*.bin"))
     tokenizer = (tiny_site / "models/tiny/tokenizer.json").stat().st_size
     assert last["loaded_nbytes"] == last["total_nbytes"] == shards + tokenizer
-    assert last["compiled_kernels"] == last["num_kernels"] == 4
+    assert last["compiled_kernels"] == last["num_kernels"] == 2  # those that the first token takes
 
 
 def test_steps_chain_on_the_gpu_past_the_ring(page: Page) -> None:

@@ -1,4 +1,4 @@
-/** Compiles the kernels of a program for one variant, all at the same time. */
+/** Compiles the kernels of a program for one variant, as many at a time as are asked for. */
 
 /** @import { BindingType, Kernel, Program, Variant } from "./types.d.ts" */
 
@@ -11,38 +11,58 @@ const DIRECTIVES = new Map([
   ["subgroups", "enable subgroups; "],
 ]);
 
-/**
- * Compile every kernel that a phase uses.
- * @param {GPUDevice} device
- * @param {Program} program
- * @param {Variant} variant
- * @param {(file: string) => Promise<string>} readShader
- * @param {(done: number, total: number) => void} [onCompiled]
- * @returns {Promise<Map<string, GPUComputePipeline>>} by the kernel's name
- */
-export async function createPipelines(device, program, variant, readShader, onCompiled) {
-  const used = new Set(
-    Object.values(program.phases).flatMap((steps) => steps.map((s) => s.kernel)),
-  );
-  const layouts = new Map();
-  let done = 0;
-  const entries = Array.from(used, async (name) => {
-    const kernel = program.kernels[name];
+/** The pipelines of a program, each compiled once, when it is first asked for. */
+export class Pipelines {
+  /**
+   * @param {GPUDevice} device
+   * @param {Program} program
+   * @param {Variant} variant
+   * @param {(file: string) => Promise<string>} readShader
+   */
+  constructor(device, program, variant, readShader) {
+    this.device = device;
+    this.program = program;
+    this.variant = variant;
+    this.readShader = readShader;
+    /** @type {Map<string, GPUPipelineLayout>} by the types of the bindings */
+    this.layouts = new Map();
+    /** @type {Map<string, Promise<GPUComputePipeline>>} by the kernel's name */
+    this.pipelines = new Map();
+  }
+
+  /**
+   * @param {string} name a kernel's
+   * @returns {Promise<GPUComputePipeline>}
+   */
+  get(name) {
+    const known = this.pipelines.get(name);
+    if (known) return known;
+    const pipeline = this.compile(name);
+    pipeline.catch(() => {}); // whoever waits for it gets the error
+    this.pipelines.set(name, pipeline);
+    return pipeline;
+  }
+
+  /**
+   * @param {string} name
+   * @returns {Promise<GPUComputePipeline>}
+   */
+  async compile(name) {
+    const kernel = this.program.kernels[name];
     if (!kernel) throw new ProgramError(`program.json: there is no kernel '${name}'.`);
-    const signature = JSON.stringify(kernel.bindings.map((binding) => binding.type));
-    if (!layouts.has(signature)) layouts.set(signature, createLayout(device, kernel, variant));
-    const pipeline = await compile(
-      device,
-      name,
-      kernel,
-      variant,
-      layouts.get(signature),
-      readShader,
-    );
-    onCompiled?.(++done, used.size);
-    return /** @type {const} */ ([name, pipeline]);
-  });
-  return new Map(await Promise.all(entries));
+    return compile(this.device, name, kernel, this.variant, this.layout(kernel), this.readShader);
+  }
+
+  /**
+   * @param {Kernel} kernel
+   * @returns {GPUPipelineLayout}
+   */
+  layout(kernel) {
+    const signature = kernel.bindings.map(({ type }) => type).join();
+    const layout = this.layouts.get(signature) ?? createLayout(this.device, kernel, this.variant);
+    this.layouts.set(signature, layout);
+    return layout;
+  }
 }
 
 /**

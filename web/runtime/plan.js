@@ -14,8 +14,8 @@ import {
 import { GpuError, UnsupportedError } from "./errors.js";
 import { fetchJson, fetchManifest } from "./files.js";
 import { measureMemory, shardSizes } from "./memory.js";
-import { chooseVariant, suits } from "./runner.js";
 import { openStore } from "./store/store.js";
+import { chooseVariant, suits } from "./variants.js";
 
 const PROGRAM_VERSION = 1;
 

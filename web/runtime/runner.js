@@ -7,16 +7,10 @@
 
 /** @import { BindingRange, Phase, Program, ProgramBuffer, Size, Step, Variant } from "./types.d.ts" */
 
-import {
-  ConfigError,
-  DeviceLostError,
-  GpuError,
-  ProgramError,
-  UnsupportedError,
-} from "./errors.js";
+import { DeviceLostError, GpuError, ProgramError, UnsupportedError } from "./errors.js";
 import { evaluate, parse } from "./expr.js";
 import { allocatedNbytes, isTexture } from "./memory.js";
-import { createPipelines } from "./pipelines.js";
+import { Pipelines } from "./pipelines.js";
 import { StagingPool } from "./staging.js";
 import { createMatrix, writeMatrix } from "./tiles.js";
 
@@ -38,6 +32,8 @@ import { createMatrix, writeMatrix } from "./tiles.js";
 
 const TABLE_ROWS_PER_WRITE = 1024;
 const LOSS_NOTICE_MS = 200;
+/** @type {Phase[]} */
+const FIRST_PHASES = ["encode_image", "prefill", "sample"];
 
 /**
  * Buffer kind -> usage flags.
@@ -58,40 +54,6 @@ function usages() {
 }
 
 /**
- * Whether an adapter can run a variant, and should by itself.
- * @param {Variant} variant
- * @param {{has(feature: string): boolean}} features
- * @param {boolean} software whether the adapter computes on the processor
- * @returns {boolean}
- */
-export function suits(variant, features, software) {
-  const isMeant = software || variant.adapter !== "software";
-  return isMeant && variant.requires.every((feature) => features.has(feature));
-}
-
-/**
- * The first variant whose features the device has, or the one asked for.
- * @param {Variant[]} variants the program's, in order of preference
- * @param {{has(feature: string): boolean}} features
- * @param {string} [name] "auto" or a variant's name
- * @param {boolean} [software] whether the adapter computes on the processor
- * @returns {Variant}
- */
-export function chooseVariant(variants, features, name = "auto", software = false) {
-  for (const variant of variants) {
-    if (name === "auto" && suits(variant, features, software)) return variant;
-    if (variant.name !== name) continue;
-    const missing = variant.requires.filter((feature) => !features.has(feature));
-    if (!missing.length) return variant;
-    throw new GpuError(
-      `variant ${name}: the device has no ${missing.join(", ")}. Choose auto or f32.`,
-    );
-  }
-  const names = variants.map((variant) => variant.name).join(", ");
-  throw new ConfigError(`variant '${name}': expected auto or one of ${names}.`);
-}
-
-/**
  * Create everything but the weights; `upload` brings those, `ready` ends it.
  * @param {GPUDevice} device an open device with the variant's features
  * @param {Program} program
@@ -103,8 +65,8 @@ export async function createRunner(device, program, readShader, options) {
   const runner = new Runner(device, program, options);
   try {
     const { variant, onCompiled } = options;
-    runner.pipelines = createPipelines(device, program, variant, readShader, onCompiled);
-    runner.pipelines.catch(() => {}); // `ready` reports it
+    runner.pipelines = new Pipelines(device, program, variant, readShader);
+    runner.compileFirst(onCompiled);
     await runner.createBuffers();
     runner.fillTables();
     runner.writeState({ context_window_size: options.contextWindowSize, num_tokens: 1 });
@@ -134,9 +96,10 @@ export class Runner {
     this.buffers = new Map();
     /** @type {Map<string, GPUTexture>} the matrices, where the variant keeps them so */
     this.textures = new Map();
-    this.variant = variant;
-    /** @type {Promise<Map<string, GPUComputePipeline>>} */
-    this.pipelines = Promise.resolve(new Map());
+    /** @type {Pipelines | null} */
+    this.pipelines = null;
+    /** @type {Map<string, Promise<void>>} phase -> when its steps are bound */
+    this.prepared = new Map();
     /** @type {Map<string, BoundStep[]>} */
     this.steps = new Map();
     this.staging = new StagingPool(device);
@@ -207,30 +170,67 @@ export class Runner {
     );
   }
 
-  /** Wait for the pipelines, and bind the steps of every phase. */
-  async ready() {
-    const pipelines = await Promise.race([this.pipelines, this.lost]);
-    this.device.pushErrorScope("validation");
-    for (const [phase, steps] of Object.entries(this.program.phases)) {
-      this.steps.set(
-        phase,
-        steps.map((step) => this.bindStep(step, pipelines)),
+  /**
+   * Begin to compile what the first token takes.
+   * @param {(done: number, total: number) => void} [onCompiled]
+   */
+  compileFirst(onCompiled) {
+    const steps = FIRST_PHASES.flatMap((phase) => this.program.phases[phase] ?? []);
+    const kernels = new Set(steps.map((step) => step.kernel));
+    let done = 0;
+    for (const kernel of kernels) {
+      const compiled = this.pipelines?.get(kernel);
+      compiled?.then(
+        () => onCompiled?.(++done, kernels.size),
+        () => {}, // `ready` reports it
       );
     }
+  }
+
+  /**
+   * Wait for what the first token takes. What the others take is compiled while that is computed,
+   * and `logits` when it is asked for: compiling is most of a load from storage.
+   */
+  async ready() {
+    await Promise.all(FIRST_PHASES.map((phase) => this.prepare(phase)));
+    this.prepare("decode").catch(() => {}); // the first step reports it
+  }
+
+  /**
+   * Wait until a phase can run.
+   * @param {Phase} phase
+   * @returns {Promise<void>}
+   */
+  prepare(phase) {
+    const prepared = this.prepared.get(phase) ?? this.bindPhase(phase);
+    this.prepared.set(phase, prepared);
+    return prepared;
+  }
+
+  /**
+   * Wait for the pipelines of a phase, and bind its steps.
+   * @param {Phase} phase
+   */
+  async bindPhase(phase) {
+    const steps = this.program.phases[phase] ?? [];
+    const waited = Promise.all(steps.map((step) => this.pipelines?.get(step.kernel)));
+    const pipelines = /** @type {GPUComputePipeline[]} */ (await Promise.race([waited, this.lost]));
+    this.device.pushErrorScope("validation");
+    const bound = steps.map((step, i) => this.bindStep(step, pipelines[i]));
     const invalid = await this.device.popErrorScope();
     if (invalid)
       throw new ProgramError(`program.json does not fit its shaders: ${invalid.message}`);
     this.throwIfFailed();
+    this.steps.set(phase, bound);
   }
 
   /**
    * A step's pipeline, bind group and parsed dispatch.
    * @param {Step} step
-   * @param {Map<string, GPUComputePipeline>} pipelines
+   * @param {GPUComputePipeline} pipeline
    * @returns {BoundStep}
    */
-  bindStep(step, pipelines) {
-    const pipeline = /** @type {GPUComputePipeline} */ (pipelines.get(step.kernel));
+  bindStep(step, pipeline) {
     const entries = step.bindings.map((bound, binding) => ({
       binding,
       resource: this.resource(bound),
@@ -333,10 +333,12 @@ export class Runner {
    */
   run(phase, symbols) {
     this.throwIfFailed();
+    const steps = this.steps.get(phase);
+    if (!steps) throw new ProgramError(`phase '${phase}' was not prepared.`);
     const values = { ...this.symbols, ...symbols };
     const encoder = this.device.createCommandEncoder({ label: phase });
     const compute = encoder.beginComputePass({ label: phase });
-    for (const { pipeline, group, dispatch } of this.steps.get(phase) ?? []) {
+    for (const { pipeline, group, dispatch } of steps) {
       const [x, y, z] = dispatch.map((size) => size(values));
       compute.setPipeline(pipeline);
       compute.setBindGroup(0, group);

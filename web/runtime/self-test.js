@@ -95,6 +95,7 @@ async function firstDifference(runner, { self_test: test }, data) {
   await runner.ready();
   for (const { phase, num_tokens, position } of test.runs) {
     runner.writeState({ num_tokens, position });
+    await runner.prepare(phase);
     runner.run(phase, { num_tokens, position });
   }
   const most = test.max_error[runner.variant.requires.includes("shader-f16") ? "f16" : "f32"];

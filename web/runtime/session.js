@@ -229,6 +229,7 @@ export class Session {
     this.reset();
     const { vocab_size: width, logits_chunk_size: most } = this.runner.program;
     const logits = new Float32Array(tokenIds.length * width);
+    await this.runner.prepare("logits");
     for await (const { position, num_tokens: numRows } of this.prefill(tokenIds, 0)) {
       for (let start = 0; start < numRows; start += most) {
         const num_tokens = Math.min(most, numRows - start);

@@ -63,6 +63,7 @@ class ProgramSteps {
    * @returns {Promise<Choice>}
    */
   async next() {
+    if (this.submitted) await this.runner.prepare("decode");
     while (this.reads.length < this.inFlight && this.submitted < this.limit) this.submit();
     const token_id = await /** @type {Promise<number>} */ (this.reads.shift());
     const now = performance.now();
@@ -107,6 +108,7 @@ class HostSteps {
     if (!this.choice) {
       this.runner.run("sample", this.chunk);
     } else {
+      await this.runner.prepare("decode");
       this.runner.writeState({ token_id: this.choice.token_id });
       this.runner.run("decode", { num_tokens: 1, position: this.position++ });
     }

@@ -4,7 +4,8 @@ import test from "node:test";
 import { chooseContext, neededLimits, requiredLimits } from "../runtime/device.js";
 import { ConfigError, GpuError } from "../runtime/errors.js";
 import { withDirectives } from "../runtime/pipelines.js";
-import { chooseVariant, cosSin } from "../runtime/runner.js";
+import { cosSin } from "../runtime/runner.js";
+import { chooseVariant } from "../runtime/variants.js";
 
 const MiB = 2 ** 20;
 const variants = [
