@@ -27,7 +27,7 @@ from tests.support.vocabulary import FIRST_PLACE, make_vocabulary, with_image_to
 
 CHUNK_NBYTES = 16 << 20
 ALIGNMENT = 32
-FILE_TYPES = {"F16": 1, "Q4_1": 3, "Q4_K_M": 15}  # Source: llama.h, enum llama_ftype
+FILE_TYPES = {"F16": 1, "Q4_0": 2, "Q4_1": 3, "Q4_K_M": 15}  # Source: llama.h, enum llama_ftype
 Fill = Callable[[np.random.Generator, int, int], NDArray[np.uint8]]
 """(generator, number of blocks, in_features) -> blocks [n, bytes per block]."""
 
@@ -42,6 +42,13 @@ def fill_f16(rng: np.random.Generator, count: int, in_features: int) -> NDArray[
     """Weights of standard deviation 1/sqrt(in_features)."""
     values = rng.standard_normal((count, 1), np.float32) / math.sqrt(in_features)
     return values.astype("<f2").view(np.uint8)
+
+
+def fill_q4_0(rng: np.random.Generator, count: int, in_features: int) -> NDArray[np.uint8]:
+    """Blocks of d f16, 32 codes of 4 bits; the weight is d (q - 8)."""
+    blocks = _random_bytes(rng, count, 18)
+    blocks[:, 0:2] = _scales(rng, count, 1 / (4.64 * math.sqrt(in_features))).view(np.uint8)
+    return blocks
 
 
 def fill_q4_1(rng: np.random.Generator, count: int, in_features: int) -> NDArray[np.uint8]:
@@ -84,6 +91,7 @@ def fill_bias(rng: np.random.Generator, count: int, in_features: int) -> NDArray
 FILLS: dict[str, Fill] = {
     "F32": fill_f32,
     "F16": fill_f16,
+    "Q4_0": fill_q4_0,
     "Q4_1": fill_q4_1,
     "Q4_K": fill_q4_k,
     "Q6_K": fill_q6_k,
@@ -149,6 +157,53 @@ def gemma2_2b_q4_k_m() -> dict[str, Any]:
     }
 
 
+def gemma_300m_q4_0() -> dict[str, Any]:
+    """The listing of a small model of Gemma 1's shape, 173 MB, to be timed in browsers."""
+    hidden, wide, layers, heads, head_dim = 1024, 6144, 12, 4, 256
+    tensors: list[tuple[str, str, list[int]]] = [
+        ("token_embd.weight", "Q6_K", [hidden, 32_000]),
+        ("output_norm.weight", "F32", [hidden]),
+    ]
+    for i in range(layers):
+        shapes = {
+            "attn_norm": ("F32", [hidden]),
+            "attn_q": ("Q4_0", [hidden, heads * head_dim]),
+            "attn_k": ("Q4_0", [hidden, head_dim]),
+            "attn_v": ("Q4_0", [hidden, head_dim]),
+            "attn_output": ("Q4_0", [heads * head_dim, hidden]),
+            "ffn_norm": ("F32", [hidden]),
+            "ffn_gate": ("Q4_0", [hidden, wide]),
+            "ffn_up": ("Q4_0", [hidden, wide]),
+            "ffn_down": ("Q4_0", [wide, hidden]),
+        }
+        tensors += [(f"blk.{i}.{name}.weight", *shape) for name, shape in shapes.items()]
+    keys = {
+        "attention.head_count": heads,
+        "attention.head_count_kv": 1,
+        "attention.key_length": head_dim,
+        "attention.value_length": head_dim,
+        "attention.layer_norm_rms_epsilon": "1e-06",
+        "block_count": layers,
+        "context_length": 8192,
+        "embedding_length": hidden,
+        "feed_forward_length": wide,
+    }
+    return {
+        "metadata": {
+            "general.architecture": "gemma",
+            "general.file_type": "Q4_0",
+            "tokenizer.ggml.model": "llama",
+            "tokenizer.ggml.add_bos_token": "true",
+            "tokenizer.ggml.bos_token_id": "2",
+            "tokenizer.ggml.eos_token_id": "1",
+            "tokenizer.ggml.padding_token_id": "0",
+            "tokenizer.ggml.unknown_token_id": "3",
+            **{f"gemma.{key}": str(value) for key, value in keys.items()},
+        },
+        "tensors": [{"name": name, "type": kind, "shape": shape} for name, kind, shape in tensors],
+    }
+
+
 def so400m_mmproj() -> dict[str, Any]:
     """The listing of the tower of PaliGemma 3B at 224 pixels, SigLIP So400m, as F16."""
     tower = TowerShape()
@@ -164,7 +219,11 @@ def so400m_mmproj() -> dict[str, Any]:
     return {"metadata": metadata, "tensors": tensors}
 
 
-LISTINGS = {"gemma-2-2b-Q4_K_M": gemma2_2b_q4_k_m, "so400m-mmproj": so400m_mmproj}
+LISTINGS = {
+    "gemma-300m-Q4_0": gemma_300m_q4_0,
+    "gemma-2-2b-Q4_K_M": gemma2_2b_q4_k_m,
+    "so400m-mmproj": so400m_mmproj,
+}
 """Files that have no listing of their own, by the name to give in place of one."""
 
 
