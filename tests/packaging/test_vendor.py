@@ -93,6 +93,7 @@ def test_a_checkout_that_lacks_a_data_folder_makes_no_wheel(
         hook.wheel_files(tmp_path)
     assert str(caught.value) == (
         f"{tmp_path}: got no web/index.html, web/app, web/runtime, web/vendor, "
-        "web/manifest.webmanifest, web/sw.js, models/pebble/checkpoint, models/pebble/README.md, "
-        "models/opal/checkpoint, models/opal/README.md, models/opal/samples, needed in the wheel"
+        "web/manifest.webmanifest, web/sw.js, web/widget.js, models/pebble/checkpoint, "
+        "models/pebble/README.md, models/opal/checkpoint, models/opal/README.md, "
+        "models/opal/samples, needed in the wheel"
     )
