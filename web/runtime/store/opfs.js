@@ -47,7 +47,10 @@ export async function openOpfs() {
     async sizes() {
       /** @type {Map<string, number>} */
       const sizes = new Map();
-      for await (const [name, handle] of folder) sizes.set(name, (await handle.getFile()).size);
+      for await (const [name, handle] of folder) {
+        const file = await handle.getFile().catch(() => null); // a file being written may be gone
+        if (file) sizes.set(name, file.size);
+      }
       return sizes;
     },
   };
