@@ -98,6 +98,29 @@ FILLS: dict[str, Fill] = {
 }
 
 
+def _text_model(
+    architecture: str,
+    file_type: str,
+    keys: dict[str, Any],
+    tensors: list[tuple[str, str, list[int]]],
+) -> dict[str, Any]:
+    """The listing of a Gemma: `keys` are the architecture's own."""
+    return {
+        "metadata": {
+            "general.architecture": architecture,
+            "general.file_type": file_type,
+            "tokenizer.ggml.model": "llama",
+            "tokenizer.ggml.add_bos_token": "true",
+            "tokenizer.ggml.bos_token_id": "2",
+            "tokenizer.ggml.eos_token_id": "1",
+            "tokenizer.ggml.padding_token_id": "0",
+            "tokenizer.ggml.unknown_token_id": "3",
+            **{f"{architecture}.{key}": str(value) for key, value in keys.items()},
+        },
+        "tensors": [{"name": name, "type": kind, "shape": shape} for name, kind, shape in tensors],
+    }
+
+
 def gemma2_2b_q4_k_m() -> dict[str, Any]:
     """The listing of Gemma 2 2B as llama-quantize writes it for Q4_K_M.
 
@@ -141,20 +164,7 @@ def gemma2_2b_q4_k_m() -> dict[str, Any]:
         "embedding_length": hidden,
         "feed_forward_length": wide,
     }
-    return {
-        "metadata": {
-            "general.architecture": "gemma2",
-            "general.file_type": "Q4_K_M",
-            "tokenizer.ggml.model": "llama",
-            "tokenizer.ggml.add_bos_token": "true",
-            "tokenizer.ggml.bos_token_id": "2",
-            "tokenizer.ggml.eos_token_id": "1",
-            "tokenizer.ggml.padding_token_id": "0",
-            "tokenizer.ggml.unknown_token_id": "3",
-            **{f"gemma2.{key}": str(value) for key, value in keys.items()},
-        },
-        "tensors": [{"name": name, "type": kind, "shape": shape} for name, kind, shape in tensors],
-    }
+    return _text_model("gemma2", "Q4_K_M", keys, tensors)
 
 
 def gemma_300m_q4_0() -> dict[str, Any]:
@@ -188,20 +198,7 @@ def gemma_300m_q4_0() -> dict[str, Any]:
         "embedding_length": hidden,
         "feed_forward_length": wide,
     }
-    return {
-        "metadata": {
-            "general.architecture": "gemma",
-            "general.file_type": "Q4_0",
-            "tokenizer.ggml.model": "llama",
-            "tokenizer.ggml.add_bos_token": "true",
-            "tokenizer.ggml.bos_token_id": "2",
-            "tokenizer.ggml.eos_token_id": "1",
-            "tokenizer.ggml.padding_token_id": "0",
-            "tokenizer.ggml.unknown_token_id": "3",
-            **{f"gemma.{key}": str(value) for key, value in keys.items()},
-        },
-        "tensors": [{"name": name, "type": kind, "shape": shape} for name, kind, shape in tensors],
-    }
+    return _text_model("gemma", "Q4_0", keys, tensors)
 
 
 def so400m_mmproj() -> dict[str, Any]:

@@ -12,6 +12,7 @@ from gguf.quants import quantize
 from numpy.typing import NDArray
 
 from tests.support.blocks import halves_of, random_blocks
+from webgemma.architectures.decoder.kernels import storage_params
 from webgemma.program.spec import Variant
 from webgemma.runtime.matrices import create_matrix, write_matrix
 from webgemma.storage.layout import Matrix, Piece, place_planes, plan_matrix, plan_records
@@ -42,13 +43,7 @@ class Weights:
     @property
     def params(self) -> dict[str, Any]:
         """The parameters of a kernel that reads it."""
-        planes = zip(self.matrix.planes, self.piece.plane_offsets, strict=True)
-        return {
-            "storage": self.matrix.storage.name,
-            "planes": {plane.name: offset // 4 for plane, offset in planes},
-            "k": self.matrix.in_features,
-            "tiles": self.matrix.in_tiles,
-        }
+        return storage_params(self.matrix, self.piece)
 
     def as_kept(self, variant: Variant) -> NDArray[np.uint8]:
         """Its bytes in the order in which a variant keeps them."""

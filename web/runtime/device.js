@@ -4,6 +4,7 @@
 
 import { ConfigError, GpuError } from "./errors.js";
 import { evaluate } from "./expr.js";
+import { boundNbytes } from "./memory.js";
 
 /** WebGPU's default limits: what every device has. Source: https://www.w3.org/TR/webgpu/#limits */
 const DEFAULT_LIMITS = {
@@ -65,10 +66,8 @@ export function chooseContext(manifest, program, asked) {
 export function neededLimits(manifest, program, symbols) {
   const needed = { maxBufferSize: 0, maxStorageBufferBindingSize: 0, ...manifest.limits };
   /** @param {BindingRange} range */
-  const bound = (range) => {
-    const whole = evaluate(program.buffers[range.buffer].nbytes, symbols) - (range.offset ?? 0);
-    return range.nbytes === undefined ? whole : evaluate(range.nbytes, symbols);
-  };
+  const bound = (range) =>
+    boundNbytes(range, evaluate(program.buffers[range.buffer].nbytes, symbols), symbols);
   for (const buffer of Object.values(program.buffers)) {
     needed.maxBufferSize = Math.max(needed.maxBufferSize, evaluate(buffer.nbytes, symbols));
   }

@@ -8,6 +8,7 @@
 /** @import { Session } from "./session.js" */
 
 import { ConfigError } from "./errors.js";
+import { boundNbytes } from "./memory.js";
 import { Timer, median, recordSteps } from "./timing.js";
 
 const PROMPTS = [16, 128];
@@ -231,5 +232,6 @@ function weightsNbytes(runner, { kernel, bindings }) {
   if (GATHERS.includes(kernels[kernel].template)) return 0;
   return bindings
     .filter(({ buffer }) => ["weights", "matrix"].includes(buffers[buffer].kind))
-    .reduce((sum, { buffer, nbytes }) => sum + runner.size(nbytes ?? buffers[buffer].nbytes), 0);
+    .map((range) => boundNbytes(range, runner.size(buffers[range.buffer].nbytes), runner.symbols))
+    .reduce((sum, nbytes) => sum + nbytes, 0);
 }

@@ -3,7 +3,7 @@
  * them. The twin of webgemma/program/memory.py; both pass tests/cases/memory.json.
  */
 
-/** @import { Manifest, Memory, Program, ProgramBuffer, Variant } from "./types.d.ts" */
+/** @import { BindingRange, Manifest, Memory, Program, ProgramBuffer, Variant } from "./types.d.ts" */
 
 import { evaluate } from "./expr.js";
 import { PARALLEL_SHARDS } from "./shards.js";
@@ -33,6 +33,17 @@ export function allocatedNbytes(buffer, variant, symbols) {
   const nbytes = evaluate(buffer.nbytes, symbols);
   if (isTexture(buffer, variant)) return textureNbytes(nbytes);
   return Math.ceil(nbytes / WORD_NBYTES) * WORD_NBYTES;
+}
+
+/**
+ * Bytes that a range binds of a buffer of `whole` bytes.
+ * @param {BindingRange} range
+ * @param {number} whole
+ * @param {Record<string, number>} symbols
+ * @returns {number}
+ */
+export function boundNbytes({ offset = 0, nbytes }, whole, symbols) {
+  return nbytes === undefined ? whole - offset : evaluate(nbytes, symbols);
 }
 
 /**

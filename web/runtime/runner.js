@@ -9,7 +9,7 @@
 
 import { DeviceLostError, GpuError, ProgramError, UnsupportedError } from "./errors.js";
 import { evaluate, parse } from "./expr.js";
-import { allocatedNbytes, isTexture } from "./memory.js";
+import { allocatedNbytes, boundNbytes, isTexture } from "./memory.js";
 import { Pipelines } from "./pipelines.js";
 import { StagingPool } from "./staging.js";
 import { createMatrix, writeMatrix } from "./tiles.js";
@@ -62,11 +62,9 @@ function usages() {
  * @returns {Promise<Runner>}
  */
 export async function createRunner(device, program, readShader, options) {
-  const runner = new Runner(device, program, options);
+  const runner = new Runner(device, program, readShader, options);
   try {
-    const { variant, onCompiled } = options;
-    runner.pipelines = new Pipelines(device, program, variant, readShader);
-    runner.compileFirst(onCompiled);
+    runner.compileFirst(options.onCompiled);
     await runner.createBuffers();
     runner.fillTables();
     runner.writeState({ context_window_size: options.contextWindowSize, num_tokens: 1 });
@@ -83,9 +81,10 @@ export class Runner {
   /**
    * @param {GPUDevice} device
    * @param {Program} program
+   * @param {ReadShader} readShader
    * @param {RunnerOptions} options
    */
-  constructor(device, program, { variant, contextWindowSize }) {
+  constructor(device, program, readShader, { variant, contextWindowSize }) {
     this.device = device;
     this.program = program;
     this.variant = variant;
@@ -96,8 +95,7 @@ export class Runner {
     this.buffers = new Map();
     /** @type {Map<string, GPUTexture>} the matrices, where the variant keeps them so */
     this.textures = new Map();
-    /** @type {Pipelines | null} */
-    this.pipelines = null;
+    this.pipelines = new Pipelines(device, program, variant, readShader);
     /** @type {Map<string, Promise<void>>} phase -> when its steps are bound */
     this.prepared = new Map();
     /** @type {Map<string, BoundStep[]>} */
@@ -179,8 +177,7 @@ export class Runner {
     const kernels = new Set(steps.map((step) => step.kernel));
     let done = 0;
     for (const kernel of kernels) {
-      const compiled = this.pipelines?.get(kernel);
-      compiled?.then(
+      this.pipelines.get(kernel).then(
         () => onCompiled?.(++done, kernels.size),
         () => {}, // `ready` reports it
       );
@@ -213,8 +210,8 @@ export class Runner {
    */
   async bindPhase(phase) {
     const steps = this.program.phases[phase] ?? [];
-    const waited = Promise.all(steps.map((step) => this.pipelines?.get(step.kernel)));
-    const pipelines = /** @type {GPUComputePipeline[]} */ (await Promise.race([waited, this.lost]));
+    const waited = Promise.all(steps.map((step) => this.pipelines.get(step.kernel)));
+    const pipelines = await Promise.race([waited, this.lost]);
     this.device.pushErrorScope("validation");
     const bound = steps.map((step, i) => this.bindStep(step, pipelines[i]));
     const invalid = await this.device.popErrorScope();
@@ -245,15 +242,12 @@ export class Runner {
    * @param {BindingRange} bound
    * @returns {GPUBindingResource}
    */
-  resource({ buffer: name, offset = 0, nbytes }) {
-    const texture = this.textures.get(name);
+  resource(bound) {
+    const texture = this.textures.get(bound.buffer);
     if (texture) return texture.createView();
-    const buffer = this.buffer(name);
-    return {
-      buffer,
-      offset,
-      size: nbytes === undefined ? buffer.size - offset : this.size(nbytes),
-    };
+    const buffer = this.buffer(bound.buffer);
+    const size = boundNbytes(bound, buffer.size, this.symbols);
+    return { buffer, offset: bound.offset ?? 0, size };
   }
 
   /** Compute the buffers that have an `init`. */

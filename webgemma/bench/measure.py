@@ -260,7 +260,7 @@ def weights_nbytes(runner: Runner, step: Step) -> int:
     if program.kernels[step.kernel].template in GATHERS:
         return 0
     return sum(
-        runner.size(program.buffers[bound.buffer].nbytes if bound.nbytes is None else bound.nbytes)
+        bound.bound_nbytes(runner.size(program.buffers[bound.buffer].nbytes), runner.symbols)
         for bound in step.bindings
         if program.buffers[bound.buffer].kind in WEIGHTS
     )

@@ -128,7 +128,7 @@ def check_binding(
     if bound.buffer not in sizes:
         raise ProgramError(f"{where}: no buffer {bound.buffer!r}")
     whole = sizes[bound.buffer]
-    nbytes = whole - bound.offset if bound.nbytes is None else evaluate(bound.nbytes, symbols)
+    nbytes = bound.bound_nbytes(whole, symbols)
     if bound.offset % OFFSET_ALIGNMENT:
         msg = f"{where}: got offset {bound.offset}, expected a multiple of {OFFSET_ALIGNMENT}"
         raise ProgramError(msg)

@@ -40,6 +40,10 @@ class Range:
     offset: int = 0
     nbytes: Size | None = None
 
+    def bound_nbytes(self, whole: int, symbols: Mapping[str, int]) -> int:
+        """Bytes that are bound of a buffer of `whole` bytes."""
+        return whole - self.offset if self.nbytes is None else evaluate(self.nbytes, symbols)
+
     def to_json(self) -> dict[str, Any]:
         """As in program.json."""
         if self.nbytes is None:
@@ -75,10 +79,14 @@ class Buffer:
         base: dict[str, Any] = {"kind": self.kind, "nbytes": self.nbytes}
         return base if self.init is None else {**base, "init": dict(self.init)}
 
+    def is_texture(self, variant: Variant) -> bool:
+        """Whether a variant keeps it in a texture."""
+        return self.kind == "matrix" and variant.matrices == "tiles"
+
     def allocated_nbytes(self, variant: Variant, symbols: Mapping[str, int]) -> int:
         """What a runner allocates: whole words, as WebGPU copies them; whole rows of a texture."""
         nbytes = evaluate(self.nbytes, symbols)
-        if self.kind == "matrix" and variant.matrices == "tiles":
+        if self.is_texture(variant):
             return texture_nbytes(nbytes)
         return -(-nbytes // WORD_NBYTES) * WORD_NBYTES
 

@@ -128,7 +128,7 @@ class Runner:
 
     def create_buffer(self, buffer: Buffer) -> Any:
         """Create one GPU buffer, or the texture of a matrix; WebGPU zeroes it."""
-        if self.is_texture(buffer):
+        if buffer.is_texture(self.variant):
             return create_matrix(self.device, self.size(buffer.nbytes))
         usage = 0
         for flag in USAGES[buffer.kind]:
@@ -136,10 +136,6 @@ class Runner:
         return self.device.create_buffer(
             size=buffer.allocated_nbytes(self.variant, self.symbols), usage=usage
         )
-
-    def is_texture(self, buffer: Buffer) -> bool:
-        """Whether this variant keeps it in a texture."""
-        return buffer.kind == "matrix" and self.variant.matrices == "tiles"
 
     def used_kernels(self) -> dict[str, Kernel]:
         """The kernels that some step launches."""
@@ -203,9 +199,9 @@ class Runner:
     def resource(self, bound: Range) -> Any:
         """A range as wgpu takes it: of a buffer, or a texture as a whole."""
         buffer = self.buffers[bound.buffer]
-        if self.is_texture(self.program.buffers[bound.buffer]):
+        if self.program.buffers[bound.buffer].is_texture(self.variant):
             return buffer.create_view()
-        nbytes = buffer.size - bound.offset if bound.nbytes is None else self.size(bound.nbytes)
+        nbytes = bound.bound_nbytes(buffer.size, self.symbols)
         return {"buffer": buffer, "offset": bound.offset, "size": nbytes}
 
     def fill_tables(self) -> None:
@@ -239,7 +235,7 @@ class Runner:
         place = self.program.records[record]
         raw = np.frombuffer(data, np.uint8) if isinstance(data, bytes) else data.reshape(-1)
         buffer = self.buffers[place.buffer]
-        if self.is_texture(self.program.buffers[place.buffer]):
+        if self.program.buffers[place.buffer].is_texture(self.variant):
             write_matrix(self.device, buffer, place.offset, raw, place.tiles)
             return
         if raw.size % 4:
