@@ -24,9 +24,10 @@ import wgpu
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from tests.support.gpu import VARIANTS, device, padded, variant_params
+from tests.support.gpu import VARIANTS, device, padded
 from tests.support.weights import SOURCE_TYPES, Weights, make_weights
 from webgemma.architectures.decoder.kernels import matvec_dispatch, matvec_shape
+from webgemma.program.builder import variant_switches
 from webgemma.program.expr import evaluate
 from webgemma.runtime.device import choose_adapter
 from webgemma.runtime.runner import DIRECTIVES
@@ -50,7 +51,7 @@ class Timed:
             "norm": False,
             "mode": "store",
             "n": rows,
-            **variant_params(variant),
+            **variant_switches(VARIANTS[variant]),
         }
         wgsl = render("matvec", params)
         code = "".join(DIRECTIVES[feature] for feature in features) + wgsl
@@ -108,7 +109,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=4096)
     parser.add_argument("--columns", type=int, default=4096)
-    parser.add_argument("--variant", choices=VARIANTS, default="software")
+    parser.add_argument("--variant", choices=VARIANTS, default="lavapipe")
     parser.add_argument("--repeat", type=int, default=15)
     parser.add_argument("--types", default=",".join(STORAGE_TYPES), help="separated by commas")
     arguments = parser.parse_args()

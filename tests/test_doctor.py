@@ -22,22 +22,23 @@ class FakeAdapter:
 
 
 @pytest.mark.parametrize(
-    ("kind", "features", "variant"),
+    ("kind", "device", "features", "variant"),
     [
-        ("DiscreteGPU", set(), "f32"),
-        ("DiscreteGPU", {"subgroups"}, "subgroups"),
-        ("IntegratedGPU", {"shader-f16"}, "f16"),
-        ("IntegratedGPU", {"shader-f16", "subgroups"}, "f16+subgroups"),
-        ("CPU", {"shader-f16", "subgroups"}, "software"),
-        ("CPU", {"shader-f16"}, "f16"),
-        ("CPU", set(), "f32"),
+        ("DiscreteGPU", "a card", set(), "f32"),
+        ("DiscreteGPU", "a card", {"subgroups"}, "subgroups"),
+        ("IntegratedGPU", "a chip", {"shader-f16"}, "f16"),
+        ("IntegratedGPU", "a chip", {"shader-f16", "subgroups"}, "f16+subgroups"),
+        ("CPU", "SwiftShader", {"shader-f16", "subgroups"}, "software"),
+        ("CPU", "llvmpipe (LLVM 15.0.6, 256 bits)", {"subgroups"}, "lavapipe"),
+        ("CPU", "llvmpipe", {"shader-f16"}, "f16"),
+        ("CPU", "SwiftShader", set(), "f32"),
     ],
 )
 def test_the_variant_is_the_best_for_the_adapter(
-    kind: str, features: set[str], variant: str
+    kind: str, device: str, features: set[str], variant: str
 ) -> None:
     native = {NATIVE_FEATURES[feature] for feature in features}
-    assert best_variant(FakeAdapter(native, {"adapter_type": kind})) == variant
+    assert best_variant(FakeAdapter(native, {"adapter_type": kind, "device": device})) == variant
 
 
 def doctor(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:

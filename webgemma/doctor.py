@@ -17,8 +17,8 @@ from webgemma.program.spec import VARIANTS
 from webgemma.runtime.device import (
     BROWSER_LIMITS,
     adapter_features,
+    adapter_kinds,
     choose_adapter,
-    is_software,
 )
 from webgemma.runtime.runner import choose_variant
 from webgemma.runtime.self_test import run_self_test
@@ -136,7 +136,7 @@ def describe_kernels(reports: Sequence[VariantReport]) -> str:
 def best_variant(adapter: Any) -> str:
     """Return the name of the variant that a session would choose on this adapter."""
     features = adapter_features(adapter)
-    return choose_variant(VARIANTS, features, software=is_software(adapter)).name
+    return choose_variant(VARIANTS, features, kinds=adapter_kinds(adapter)).name
 
 
 def find_browser() -> str | None:

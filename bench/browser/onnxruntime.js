@@ -1,6 +1,7 @@
 // Times our kernel and onnxruntime-web's MatMulNBits in turns; bench/browser/onnxruntime.py drives it.
 import * as ort from "/modules/onnxruntime-web/dist/ort.webgpu.bundle.min.mjs";
 
+import { bindingLayout } from "/runtime/pipelines.js";
 import { createMatrix, writeMatrix } from "/runtime/tiles.js";
 
 const DIRECTIVES = { subgroups: "enable subgroups;\n", "shader-f16": "enable f16;\n" };
@@ -20,7 +21,7 @@ async function prepareOurs(spec) {
     entries: bindings.map(({ type }, binding) => ({
       binding,
       visibility: GPUShaderStage.COMPUTE,
-      ...(type === "texture" ? { texture: { sampleType: "uint" } } : { buffer: { type } }),
+      ...bindingLayout(type, spec.kernel),
     })),
   });
   const pipeline = await device.createComputePipelineAsync({
@@ -35,7 +36,7 @@ async function prepareOurs(spec) {
   for (const { name, type } of bindings) {
     if (name === "y") continue;
     const bytes = await fetchBytes(`${name}.bin`);
-    if (type === "texture") {
+    if (type === "matrix") {
       textures[name] = createMatrix(device, name, bytes.byteLength);
       writeMatrix(device, textures[name], 0, new Uint8Array(bytes)); // in tiles already
       continue;

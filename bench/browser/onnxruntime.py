@@ -25,9 +25,10 @@ from page import open_page
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from tests.support.gpu import VARIANTS, padded, state, variant_params
+from tests.support.gpu import VARIANTS, padded, state
 from tests.support.weights import Weights, make_weights
 from webgemma.architectures.decoder.kernels import matvec_dispatch, matvec_shape
+from webgemma.program.builder import variant_switches
 from webgemma.program.expr import evaluate
 from webgemma.shaders import parse_bindings, render
 
@@ -80,7 +81,7 @@ def our_kernel(weights: Weights, variant: str, num_tokens: int) -> dict[str, Any
     """WGSL, dispatch and bindings of the product as a program has it."""
     rows, columns = weights.values.shape
     symbols = VARIANTS[variant].symbols
-    params = {**weights.params, "n": rows, "mode": "store", **variant_params(variant)}
+    params = {**weights.params, "n": rows, "mode": "store", **variant_switches(VARIANTS[variant])}
     if num_tokens == 1:
         wgsl = render("matvec", {**params, **matvec_shape(rows, columns), "norm": False})
         dispatch = [evaluate(matvec_dispatch(rows, columns), symbols), 1, 1]
@@ -91,8 +92,12 @@ def our_kernel(weights: Weights, variant: str, num_tokens: int) -> dict[str, Any
     return {
         "wgsl": wgsl,
         "features": list(VARIANTS[variant].requires),
+        "matrices": VARIANTS[variant].matrices,
         "dispatch": dispatch,
-        "bindings": [{"name": b.name, "type": b.type} for b in parse_bindings(wgsl)],
+        "bindings": [
+            {"name": b.name, "type": "matrix" if b.type == "texture" else b.type}
+            for b in parse_bindings(wgsl)
+        ],
     }
 
 

@@ -58,9 +58,9 @@ def change(site: Path, name: str, edit: Callable[[bytes], bytes]) -> None:
 
 def wrong(shader: bytes) -> bytes:
     """A shader as a bad driver would run it: a lane gets what another should have."""
-    right = b"subgroupBroadcast(part.hi, 3u)"
-    assert shader.count(right) == 1
-    return shader.replace(right, b"subgroupBroadcast(part.hi, 2u)")
+    right = b"lane == turn"
+    assert right in shader
+    return shader.replace(right, b"lane == (turn ^ 1u)")
 
 
 def test_right_kernels_pass_and_a_wrong_variant_is_passed_over(site: Path, open_page: Any) -> None:

@@ -228,7 +228,8 @@ def test_bad_arguments(session, sites):
         ConfigError, lambda: open_session(sites["gemma2-Q4_K"], context_window_size=9999)
     ) == ("context: got 9999 tokens, expected 1 to 512 (the model's maximum).")
     assert message(ConfigError, lambda: open_session(sites["gemma2-Q4_K"], variant="fast")) == (
-        "variant 'fast': expected auto or one of software, f16+subgroups, f16, subgroups, f32."
+        "variant 'fast': expected auto or one of lavapipe, software, f16+subgroups, f16, "
+        "subgroups, f32."
     )
 
 

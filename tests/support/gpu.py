@@ -11,9 +11,11 @@ import wgpu
 from numpy.typing import NDArray
 
 from tests.support.weights import Weights
+from webgemma.program.builder import variant_switches
 from webgemma.program.spec import STATE_WORDS
 from webgemma.program.spec import VARIANTS as SPEC_VARIANTS
 from webgemma.runtime.device import adapter_features, choose_adapter, request_device
+from webgemma.runtime.matrices import MATRIX_LAYOUTS
 from webgemma.runtime.runner import DIRECTIVES
 from webgemma.shaders import parse_bindings, render
 
@@ -30,16 +32,6 @@ def device(*features: str) -> Any:
     missing = set(features) - adapter_features(choose_adapter())
     assert not missing, f"the adapter lacks {missing}"
     return request_device(features, limits="browser")
-
-
-def variant_params(variant: str) -> dict[str, bool]:
-    """The parameters of every template that a variant decides."""
-    features = VARIANTS[variant].requires
-    return {
-        "f16": "shader-f16" in features,
-        "subgroups": "subgroups" in features,
-        "software": variant == "software",
-    }
 
 
 def state(**words: int | float) -> NDArray[np.uint32]:
@@ -68,14 +60,18 @@ def run_kernel(
     A dispatch for each of `calls`, which binds these ranges; what a call does not name is whole.
     """
     features = VARIANTS[variant].requires
-    wgsl = render(template, {**params, **variant_params(variant)})
+    wgsl = render(template, {**params, **variant_switches(VARIANTS[variant])})
     gpu = device(*features)
     code = "".join(DIRECTIVES[feature] for feature in features) + wgsl
     bindings = parse_bindings(wgsl)
     assert sorted(b.name for b in bindings) == sorted(arrays), [b.name for b in bindings]
     layout = gpu.create_bind_group_layout(
         entries=[
-            {"binding": i, "visibility": wgpu.ShaderStage.COMPUTE, **binding_layout(b.type)}
+            {
+                "binding": i,
+                "visibility": wgpu.ShaderStage.COMPUTE,
+                **binding_layout(b.type, VARIANTS[variant].matrices),
+            }
             for i, b in enumerate(bindings)
         ]
     )
@@ -120,11 +116,9 @@ def run_kernel(
     }
 
 
-def binding_layout(kind: str) -> dict[str, Any]:
-    """What a binding of this type is laid out as."""
-    if kind == "texture":
-        return {"texture": {"sample_type": wgpu.TextureSampleType.uint}}
-    return {"buffer": {"type": kind}}
+def binding_layout(kind: str, matrices: str) -> dict[str, Any]:
+    """What a binding of this type is laid out as, where matrices are kept so."""
+    return MATRIX_LAYOUTS[matrices] if kind == "texture" else {"buffer": {"type": kind}}
 
 
 def bound(buffer: Any, part: Range | None) -> dict[str, Any]:

@@ -48,7 +48,7 @@ class Weights:
     def as_kept(self, variant: Variant) -> NDArray[np.uint8]:
         """Its bytes in the order in which a variant keeps them."""
         data = self.words.view(np.uint8).copy()
-        if variant.matrices == "tiles":
+        if variant.matrices != "rows":
             for _, records in plan_records(self.matrix):
                 for record in records:
                     if record.tiles is not None:

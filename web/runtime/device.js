@@ -137,10 +137,27 @@ export async function requestDevice(adapter, variant, needed) {
  */
 export function describeAdapter(adapter) {
   const info = /** @type {GPUAdapterInfo & {isFallbackAdapter?: boolean}} */ (adapter.info);
+  const { vendor, architecture, description } = info;
+  const isSwiftShader = architecture === "swiftshader";
   return {
-    vendor: info.vendor,
-    architecture: info.architecture,
-    description: info.description,
-    is_fallback: Boolean(info.isFallbackAdapter) || info.architecture === "swiftshader",
+    vendor,
+    architecture,
+    description,
+    is_fallback: Boolean(info.isFallbackAdapter) || isSwiftShader || isLavapipe(info),
   };
+}
+
+/** @param {{architecture: string, description: string}} info */
+const isLavapipe = (info) => /lavapipe|llvmpipe/i.test(info.architecture + info.description);
+
+/**
+ * What an adapter is, as variants name it: "software" if it computes on the processor, "lavapipe" if
+ * it is Mesa's.
+ * @param {GPUAdapter} adapter
+ * @returns {string[]}
+ */
+export function adapterKinds(adapter) {
+  const info = describeAdapter(adapter);
+  if (isLavapipe(info)) return ["any", "software", "lavapipe"];
+  return info.is_fallback ? ["any", "software"] : ["any"];
 }

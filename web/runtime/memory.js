@@ -19,7 +19,7 @@ const COPIES = 2; // of a shard in flight: what arrived, and what the GPU has no
  * @returns {boolean}
  */
 export function isTexture(buffer, variant) {
-  return buffer.kind === "matrix" && variant.matrices === "tiles";
+  return buffer.kind === "matrix" && (variant.matrices ?? "rows") !== "rows";
 }
 
 /**

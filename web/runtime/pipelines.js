@@ -78,12 +78,15 @@ export function withDirectives(text, requires) {
 
 /**
  * @param {BindingType} type
- * @param {Variant} variant
+ * @param {Pick<Variant, "matrices">} variant
  * @returns {Partial<GPUBindGroupLayoutEntry>}
  */
-function bindingLayout(type, variant) {
+export function bindingLayout(type, { matrices }) {
   if (type !== "matrix") return { buffer: { type } };
-  if (variant.matrices === "tiles") return { texture: { sampleType: "uint" } };
+  if (matrices === "tiles") return { texture: { sampleType: "uint" } };
+  if (matrices === "storage-tiles") {
+    return { storageTexture: { access: "read-only", format: "rgba32uint" } };
+  }
   return { buffer: { type: "read-only-storage" } };
 }
 

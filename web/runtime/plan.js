@@ -5,8 +5,8 @@
 /** @import { LoadOptions, LoadPlan, Manifest, MemoryEstimate, Program, Variant } from "./types.d.ts" */
 
 import {
+  adapterKinds,
   chooseContext,
-  describeAdapter,
   neededLimits,
   requestAdapter,
   requiredLimits,
@@ -28,8 +28,8 @@ const PROGRAM_VERSION = 1;
  * @returns {LoadPlan}
  */
 export function planLoad(manifest, program, adapter, options) {
-  const { is_fallback: software } = describeAdapter(adapter);
-  const variant = chooseVariant(program.variants, adapter.features, options.variant, software);
+  const kinds = adapterKinds(adapter);
+  const variant = chooseVariant(program.variants, adapter.features, options.variant, kinds);
   const contextWindowSize = chooseContext(manifest, program, options.contextWindowSize);
   checkLimits(manifest, program, variant, contextWindowSize, adapter);
   const memory = measureMemory(program, variant, contextWindowSize, shardSizes(manifest));
@@ -76,10 +76,10 @@ export function checkLimits(manifest, program, variant, contextWindowSize, adapt
  * @returns {Variant[]}
  */
 export function usableVariants({ variants }, adapter, name = "auto") {
-  const { is_fallback: software } = describeAdapter(adapter);
-  const best = chooseVariant(variants, adapter.features, name, software);
+  const kinds = adapterKinds(adapter);
+  const best = chooseVariant(variants, adapter.features, name, kinds);
   if (name !== "auto") return [best];
-  return variants.filter((variant) => suits(variant, adapter.features, software));
+  return variants.filter((variant) => suits(variant, adapter.features, kinds));
 }
 
 /**

@@ -76,11 +76,12 @@ export function regions(first, count) {
  * @returns {GPUTexture}
  */
 export function createMatrix(device, label, nbytes) {
+  const { TEXTURE_BINDING, STORAGE_BINDING, COPY_DST } = GPUTextureUsage;
   return device.createTexture({
     label,
     size: [TEXELS_PER_ROW, textureNbytes(nbytes) / ROW_NBYTES],
     format: "rgba32uint",
-    usage: GPUTextureUsage.TEXTURE_BINDING | GPUTextureUsage.COPY_DST,
+    usage: TEXTURE_BINDING | STORAGE_BINDING | COPY_DST,
   });
 }
 

@@ -8,10 +8,16 @@ export type Size = number | string;
 export interface Variant {
   name: string;
   requires: string[];
-  /** "software": chosen by itself on adapters that compute on the processor only; default any. */
+  /**
+   * The kind of adapter that it is chosen on by itself; default any. "software" computes on the
+   * processor, "lavapipe" is Mesa's of those.
+   */
   adapter?: string;
-  /** "tiles": matrices lie in textures (tiles.js); default "rows", in buffers as in the shards. */
-  matrices?: "rows" | "tiles";
+  /**
+   * "tiles": matrices lie in sampled textures (tiles.js), "storage-tiles": in storage textures;
+   * default "rows", in buffers as in the shards.
+   */
+  matrices?: "rows" | "tiles" | "storage-tiles";
   symbols: Record<string, number>;
 }
 

@@ -8,12 +8,14 @@ import { ConfigError, GpuError } from "./errors.js";
  * Whether an adapter can run a variant, and should by itself.
  * @param {Variant} variant
  * @param {{has(feature: string): boolean}} features
- * @param {boolean} software whether the adapter computes on the processor
+ * @param {string[]} kinds what the adapter is (device.js)
  * @returns {boolean}
  */
-export function suits(variant, features, software) {
-  const isMeant = software || variant.adapter !== "software";
-  return isMeant && variant.requires.every((feature) => features.has(feature));
+export function suits(variant, features, kinds) {
+  return (
+    kinds.includes(variant.adapter ?? "any") &&
+    variant.requires.every((feature) => features.has(feature))
+  );
 }
 
 /**
@@ -21,12 +23,12 @@ export function suits(variant, features, software) {
  * @param {Variant[]} variants the program's, in order of preference
  * @param {{has(feature: string): boolean}} features
  * @param {string} [name] "auto" or a variant's name
- * @param {boolean} [software] whether the adapter computes on the processor
+ * @param {string[]} [kinds] what the adapter is
  * @returns {Variant}
  */
-export function chooseVariant(variants, features, name = "auto", software = false) {
+export function chooseVariant(variants, features, name = "auto", kinds = ["any"]) {
   for (const variant of variants) {
-    if (name === "auto" && suits(variant, features, software)) return variant;
+    if (name === "auto" && suits(variant, features, kinds)) return variant;
     if (variant.name !== name) continue;
     const missing = variant.requires.filter((feature) => !features.has(feature));
     if (!missing.length) return variant;

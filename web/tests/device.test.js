@@ -35,10 +35,10 @@ test("the first variant that the device can run is taken", () => {
 test("a software adapter gets its own variant, others only when asked", () => {
   const all = [software, ...variants];
   const features = new Set(["shader-f16", "subgroups"]);
-  assert.equal(chooseVariant(all, features, "auto", true).name, "software");
-  assert.equal(chooseVariant(all, features, "auto", false).name, "f16+subgroups");
-  assert.equal(chooseVariant(all, features, "software", false).name, "software");
-  assert.equal(chooseVariant(all, new Set(), "auto", true).name, "f32");
+  assert.equal(chooseVariant(all, features, "auto", ["any", "software"]).name, "software");
+  assert.equal(chooseVariant(all, features, "auto", ["any"]).name, "f16+subgroups");
+  assert.equal(chooseVariant(all, features, "software", ["any"]).name, "software");
+  assert.equal(chooseVariant(all, new Set(), "auto", ["any", "software"]).name, "f32");
 });
 
 test("a variant that is asked for is taken or refused", () => {

@@ -197,17 +197,32 @@ def render_variant(
     template: str, params: Mapping[str, Any], variant: Variant
 ) -> tuple[str, list[str]]:
     """The WGSL of a kernel for a variant, and which switches make a difference to its text."""
-    words = [word for word, feature in FEATURES.items() if feature in variant.requires]
-    words += ["software"] if variant.adapter == "software" else []
-    switches = {word: word in words for word in (*FEATURES, "software")}
+    switches = variant_switches(variant)
     text = render(template, {**params, **switches})
-    for word in ("software", *FEATURES):
-        if word != "software" and switches["software"]:
-            continue  # such a text uses its variant's features without asking
-        without = render(template, {**params, **switches, word: False})
-        if switches[word] and without == text:
-            switches[word] = False
-    return text, [word for word in words if switches[word]]
+
+    def drop(word: str, plainer: bool | str) -> None:
+        if render(template, {**params, **switches, word: plainer}) == text:
+            switches[word] = plainer
+
+    drop("software", "software" if switches["software"] else False)
+    drop("software", False)
+    if not switches["software"]:  # such a text uses its variant's features without asking
+        for word in FEATURES:
+            drop(word, False)
+    words = [word for word in FEATURES if switches[word]]
+    return text, words + [str(switches["software"])] * bool(switches["software"])
+
+
+def variant_switches(variant: Variant) -> dict[str, bool | str]:
+    """The parameters of every template that a variant decides.
+
+    `f16` and `subgroups` are whether it has the feature; `software` is the kind of software adapter
+    that it is for, or False.
+    """
+    switches: dict[str, bool | str] = {
+        word: feature in variant.requires for word, feature in FEATURES.items()
+    }
+    return {**switches, "software": variant.adapter if variant.adapter != "any" else False}
 
 
 def _use(step: _PendingStep) -> Use:

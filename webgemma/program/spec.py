@@ -81,7 +81,7 @@ class Buffer:
 
     def is_texture(self, variant: Variant) -> bool:
         """Whether a variant keeps it in a texture."""
-        return self.kind == "matrix" and variant.matrices == "tiles"
+        return self.kind == "matrix" and variant.matrices != "rows"
 
     def allocated_nbytes(self, variant: Variant, symbols: Mapping[str, int]) -> int:
         """What a runner allocates: whole words, as WebGPU copies them; whole rows of a texture."""
@@ -99,9 +99,11 @@ class Variant:
     requires: tuple[str, ...]
     symbols: Mapping[str, int]
     adapter: str = "any"
-    """"software": chosen by itself on adapters that compute on the processor only."""
+    """The kind of adapter that it is chosen on by itself: "software" computes on the processor,
+    "lavapipe" is Mesa's of those."""
     matrices: str = "rows"
-    """"rows": as they lie in the shards, in buffers. "tiles": in textures, see tiles.py."""
+    """"rows": as they lie in the shards, in buffers. "tiles": in sampled textures, see tiles.py;
+    "storage-tiles": in storage textures."""
 
     def to_json(self) -> dict[str, Any]:
         """As in program.json."""
@@ -114,14 +116,10 @@ class Variant:
         }
 
 
+SOFTWARE_SYMBOLS = {"kv_nbytes": 4, "matvec_blocks": 16, "matmul_tokens": 8, "matmul_rows": 128}
 VARIANTS = (
-    Variant(
-        "software",
-        ("subgroups",),
-        {"kv_nbytes": 4, "matvec_blocks": 16, "matmul_tokens": 8, "matmul_rows": 128},
-        "software",
-        "tiles",
-    ),
+    Variant("lavapipe", ("subgroups",), SOFTWARE_SYMBOLS, "lavapipe", "storage-tiles"),
+    Variant("software", ("subgroups",), SOFTWARE_SYMBOLS, "software", "tiles"),
     Variant(
         "f16+subgroups",
         ("shader-f16", "subgroups"),

@@ -61,8 +61,16 @@ def adapter_features(adapter: Any) -> set[str]:
 
 
 def is_software(adapter: Any) -> bool:
-    """Whether the adapter computes on the processor, as Mesa's lavapipe does."""
+    """Whether the adapter computes on the processor."""
     return str(adapter.info["adapter_type"]) == "CPU"
+
+
+def adapter_kinds(adapter: Any) -> set[str]:
+    """What an adapter is, as variants name it: "software", and "lavapipe" if it is Mesa's."""
+    if not is_software(adapter):
+        return {"any"}
+    is_lavapipe = "llvmpipe" in adapter.info["device"]
+    return {"any", "software", "lavapipe"} if is_lavapipe else {"any", "software"}
 
 
 def request_device(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -18,13 +19,28 @@ from webgemma.tiles import (
     to_tiles,
 )
 
+MATRIX_LAYOUTS: Mapping[str, dict[str, Any]] = {
+    "rows": {"buffer": {"type": "read-only-storage"}},
+    "tiles": {"texture": {"sample_type": wgpu.TextureSampleType.uint}},
+    "storage-tiles": {
+        "storage_texture": {
+            "access": wgpu.StorageTextureAccess.read_only,
+            "format": wgpu.TextureFormat.rgba32uint,
+        }
+    },
+}
+"""What a variant keeps matrices in -> how its kernels bind one."""
+
+_Usage = wgpu.TextureUsage
+MATRIX_USAGE = _Usage.TEXTURE_BINDING | _Usage.STORAGE_BINDING | _Usage.COPY_DST
+
 
 def create_matrix(device: Any, nbytes: int) -> Any:
     """A texture of rgba32uint that holds `nbytes` bytes of planes; WebGPU zeroes it."""
     return device.create_texture(
         size=(TEXELS_PER_ROW, texture_rows(nbytes), 1),
         format=wgpu.TextureFormat.rgba32uint,
-        usage=wgpu.TextureUsage.TEXTURE_BINDING | wgpu.TextureUsage.COPY_DST,
+        usage=MATRIX_USAGE,
     )
 
 

@@ -5,7 +5,7 @@ It knows buffers, kernels and steps, and nothing about models. docs/program.md i
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from webgemma.errors import ConfigError, GpuError, ProgramError, UnsupportedError
 from webgemma.program.expr import evaluate
 from webgemma.program.spec import STATE_WORDS, Buffer, Kernel, Program, Range, Size, Step, Variant
-from webgemma.runtime.matrices import create_matrix, write_matrix
+from webgemma.runtime.matrices import MATRIX_LAYOUTS, create_matrix, write_matrix
 
 USAGES = {
     "state": ("UNIFORM", "STORAGE", "COPY_DST", "COPY_SRC"),
@@ -35,24 +35,22 @@ DIRECTIVES = {"shader-f16": "enable f16;\n", "subgroups": ""}
 """Feature -> what naga wants before the shader; it takes subgroup functions without a word."""
 
 
-def suits(variant: Variant, features: set[str], *, software: bool) -> bool:
+def suits(variant: Variant, features: set[str], kinds: Container[str]) -> bool:
     """Whether an adapter can run a variant, and should by itself.
 
     Args:
         variant: One of the program's.
         features: WebGPU feature names.
-        software: Whether the adapter computes on the processor.
+        kinds: What `adapter_kinds` says that the adapter is.
     """
-    is_meant = software or variant.adapter != "software"
-    return is_meant and features.issuperset(variant.requires)
+    return variant.adapter in kinds and features.issuperset(variant.requires)
 
 
 def choose_variant(
     variants: Sequence[Variant],
     features: set[str],
     name: str = "auto",
-    *,
-    software: bool = False,
+    kinds: Container[str] = ("any",),
 ) -> Variant:
     """The first variant whose features the device has, or the one asked for.
 
@@ -60,14 +58,14 @@ def choose_variant(
         variants: The program's, in order of preference.
         features: WebGPU feature names.
         name: "auto" or a variant's name.
-        software: Whether the adapter computes on the processor.
+        kinds: What `adapter_kinds` says that the adapter is.
 
     Raises:
         ConfigError: there is no variant of that name.
         GpuError: the device lacks the named variant's features.
     """
     for variant in variants:
-        if name == "auto" and suits(variant, features, software=software):
+        if name == "auto" and suits(variant, features, kinds):
             return variant
         if variant.name == name:
             missing = [feature for feature in variant.requires if feature not in features]
@@ -180,11 +178,9 @@ class Runner:
 
     def binding_layout(self, kind: str) -> dict[str, Any]:
         """What a binding of this type is laid out as."""
-        if kind != "matrix":
-            return {"buffer": {"type": kind}}
-        if self.variant.matrices == "tiles":
-            return {"texture": {"sample_type": wgpu.TextureSampleType.uint}}
-        return {"buffer": {"type": "read-only-storage"}}
+        if kind == "matrix":
+            return MATRIX_LAYOUTS[self.variant.matrices]
+        return {"buffer": {"type": kind}}
 
     def bind_step(self, step: Step) -> tuple[Step, Any, Any]:
         """(the step, its pipeline, its bind group)."""

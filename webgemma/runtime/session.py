@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from webgemma.errors import ConfigError
 from webgemma.runtime.device import (
     adapter_features,
+    adapter_kinds,
     choose_adapter,
-    is_software,
     request_device,
 )
 from webgemma.runtime.generation import Generation, StopText
@@ -376,7 +376,7 @@ def open_session(
     context = check_context(opened.manifest, context_window_size)
     adapter = choose_adapter()
     chosen = choose_variant(
-        program.variants, adapter_features(adapter), variant, software=is_software(adapter)
+        program.variants, adapter_features(adapter), variant, adapter_kinds(adapter)
     )
     device = request_device(chosen.requires, limits=limits, adapter=adapter)
     runner = Runner(device, program, opened.shaders(), variant=chosen, context_window_size=context)
