@@ -139,9 +139,8 @@ def report(
 ) -> None:
     """Print one line per type; x q4_0 is how much longer a weight takes than one of Q4_0."""
     info: Any = choose_adapter().info
-    print(
-        f"{info['device']} ({info['backend_type']}), {shape[0]} x {shape[1]}, best of {len(times['numpy'])}"
-    )
+    size = f"{shape[0]} x {shape[1]}, best of {len(times['numpy'])}"
+    print(f"{info['device']} ({info['backend_type']}), {size}")
     base = min(times["numpy"])
     q4_0 = min(times["q4_0"]) if "q4_0" in times else math.nan
     header = ("file bits", "site bits", "median", "best", "weights/ns", "GB/s", "x numpy", "x q4_0")
