@@ -19,6 +19,7 @@ from webgemma import reference
 from webgemma.architectures.decoder.attention import SPLIT_KEYS
 from webgemma.architectures.decoder.kernels import (
     matmul_dispatch,
+    matmul_shape,
     matvec_dispatch,
     matvec_shape,
     storage_params,
@@ -147,7 +148,7 @@ def add_products(test: SelfTest, source: MatrixSource, rng: np.random.Generator)
     }
     params = storage_params(matrix, piece)
     expected = reference.matmul(values, x)
-    product = {**params, "n": ROWS, "mode": "store"}
+    product = {**params, **matmul_shape(ROWS, k), "n": ROWS, "mode": "store"}
     launch = test.builder.kernel(
         "matmul",
         f"self-test.matmul.{kind}",
@@ -160,7 +161,7 @@ def add_products(test: SelfTest, source: MatrixSource, rng: np.random.Generator)
         f"matmul.{kind}",
         launch,
         {**bound, "state": Range("state"), "y": y},
-        matmul_dispatch(ROWS),
+        matmul_dispatch(ROWS, k),
     )
     params |= {**matvec_shape(ROWS, k), "eps": EPS}
     launch = test.builder.kernel(

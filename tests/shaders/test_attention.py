@@ -34,7 +34,7 @@ def make_inputs(heads, kv_heads, head_dim, tokens, position, variant):
     return q, k, v
 
 
-@pytest.mark.parametrize("variant", ["f32", "f16"])
+@pytest.mark.parametrize("variant", ["f32", "f16", "software"])
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize(("tokens", "position"), [(1, 0), (19, 0), (40, 30), (7, 131)])
 def test_prefill(case, variant, tokens, position):

@@ -35,6 +35,35 @@ def test_subgroups_alone_change_nothing(storage):
         assert plain == other
 
 
+@pytest.mark.parametrize("mode", ["store", "gated"])
+@pytest.mark.parametrize("m", [1, 7, 8, 9, 17])
+def test_few_tokens_a_workgroup(m, mode):
+    n, k = 100, 96
+    rows = 2 * n if mode == "gated" else n
+    w = make_weights("q4_0", rows, k)
+    x = np.random.default_rng(5).standard_normal((m, k)).astype(np.float32)
+    symbols = VARIANTS["software"].symbols
+    got = run_kernel(
+        "matmul",
+        {
+            **w.params,
+            "few_tokens": True,
+            "n": n,
+            "mode": mode,
+            "y_stride": n,
+            "softcap": 0.0,
+            "activation": "silu",
+        },
+        {"state": state(num_tokens=m), "w": w, "x": x, "y": np.zeros((m, n), np.float32)},
+        (-(-rows // symbols["matmul_rows"]), -(-m // symbols["matmul_few_tokens"]), 1),
+        variant="software",
+    )["y"]
+    want = reference.matmul(w.values, x)
+    if mode == "gated":
+        want = reference.silu(want[:, :n]) * want[:, n:]
+    assert np.abs(got - want).max() <= 1e-5 * np.abs(want).max()
+
+
 @pytest.mark.parametrize(
     ("variant", "storage", "m", "n", "k", "mode"),
     spread(

@@ -14,6 +14,7 @@ WORKGROUP = 64  # invocations of a matvec workgroup
 MOST_TEAMS = 16  # of a workgroup
 ROWS = 4  # of a block, which a team computes
 ROWS_FOR_TWO_TWINS = 1024
+FEW_WEIGHTS = 1 << 20  # of a matrix whose products are done before a larger kernel is compiled
 
 
 def matvec(
@@ -54,6 +55,7 @@ def matmul(
     n = piece.rows // 2 if mode == "gated" else piece.rows
     params = {
         **storage_params(matrix, piece),
+        **matmul_shape(piece.rows, matrix.in_features),
         "n": n,
         "mode": mode,
         "y_stride": y_stride,
@@ -62,7 +64,7 @@ def matmul(
     }
     name = f"matmul_{mode}.{matrix.storage.name}.{piece.rows}x{matrix.in_features}"
     launch = d.builder.kernel("matmul", name, params, {"Y_START": y_start})
-    dispatch = matmul_dispatch(piece.rows)
+    dispatch = matmul_dispatch(piece.rows, matrix.in_features)
     bound: dict[str, Bound] = {
         "state": Range("state"),
         "w": Range(piece.buffer),
@@ -98,9 +100,16 @@ def matvec_teams(in_features: int) -> int:
     return min(WORKGROUP // matvec_lanes(in_features), MOST_TEAMS)
 
 
-def matmul_dispatch(rows: int) -> tuple[Size, Size, Size]:
+def matmul_shape(rows: int, in_features: int) -> dict[str, bool]:
+    """How a matrix product shares the tokens out: a parameter of the template."""
+    return {"few_tokens": rows * in_features <= FEW_WEIGHTS}
+
+
+def matmul_dispatch(rows: int, in_features: int) -> tuple[Size, Size, Size]:
     """Workgroups of a matrix product over `rows` rows, gate rows and up rows counted alike."""
-    return (f"ceil_div({rows}, matmul_rows)", "ceil_div(num_tokens, matmul_tokens)", 1)
+    few = matmul_shape(rows, in_features)["few_tokens"]
+    tokens = "matmul_few_tokens" if few else "matmul_tokens"
+    return (f"ceil_div({rows}, matmul_rows)", f"ceil_div(num_tokens, {tokens})", 1)
 
 
 def matvec_twins(rows: int) -> int:

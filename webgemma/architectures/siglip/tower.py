@@ -7,7 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from webgemma.architectures.decoder.attention import most_row_vectors
-from webgemma.architectures.decoder.kernels import matmul_dispatch, only_piece, storage_params
+from webgemma.architectures.decoder.kernels import (
+    matmul_dispatch,
+    matmul_shape,
+    only_piece,
+    storage_params,
+)
 from webgemma.architectures.siglip.config import CHANNELS, SiglipConfig
 from webgemma.architectures.views import PaddedRows, TablePlusRow, padded
 from webgemma.architectures.weights import FLOATS, WeightPlan, all_rows, check_heads
@@ -76,6 +81,7 @@ class Tower:
         piece = only_piece(matrix)
         params = {
             **storage_params(matrix, piece),
+            **matmul_shape(matrix.rows, matrix.in_features),
             "n": matrix.rows,
             "mode": mode,
             "y_stride": width,
@@ -87,7 +93,8 @@ class Tower:
         shape = f"{matrix.storage.name}.{matrix.rows}x{matrix.in_features}"
         name = f"matmul_{mode}_bias_{bias_kind}.{shape}"
         all_bound = {"state": Range("state"), "w": Range(piece.buffer), **bound}
-        self.step(label, "matmul", name, params, all_bound, matmul_dispatch(matrix.rows))
+        dispatch = matmul_dispatch(matrix.rows, matrix.in_features)
+        self.step(label, "matmul", name, params, all_bound, dispatch)
 
     def norm(self, ours: str, y: Bound, layer: int | None = None) -> None:
         """Append y = LayerNorm(x) of the residual stream."""
