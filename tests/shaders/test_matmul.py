@@ -37,7 +37,7 @@ def test_subgroups_alone_change_nothing(storage):
 
 @pytest.mark.parametrize("mode", ["store", "gated"])
 @pytest.mark.parametrize("m", [1, 7, 8, 9, 17])
-def test_few_tokens_a_workgroup(m, mode):
+def test_little_a_workgroup(m, mode):
     n, k = 100, 96
     rows = 2 * n if mode == "gated" else n
     w = make_weights("q4_0", rows, k)
@@ -47,7 +47,7 @@ def test_few_tokens_a_workgroup(m, mode):
         "matmul",
         {
             **w.params,
-            "few_tokens": True,
+            "few": True,
             "n": n,
             "mode": mode,
             "y_stride": n,
@@ -55,7 +55,7 @@ def test_few_tokens_a_workgroup(m, mode):
             "activation": "silu",
         },
         {"state": state(num_tokens=m), "w": w, "x": x, "y": np.zeros((m, n), np.float32)},
-        (-(-rows // symbols["matmul_rows"]), -(-m // symbols["matmul_few_tokens"]), 1),
+        (-(-rows // symbols["matmul_few_rows"]), -(-m // symbols["matmul_few_tokens"]), 1),
         variant="software",
     )["y"]
     want = reference.matmul(w.values, x)

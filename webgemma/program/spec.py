@@ -116,19 +116,25 @@ class Variant:
         }
 
 
-GPU_SYMBOLS = {"matvec_blocks": 0, "matmul_tokens": 32, "matmul_few_tokens": 32, "matmul_rows": 64}
-SOFTWARE_SYMBOLS = {
+GPU_SYMBOLS = {
+    "matvec_blocks": 0,
+    "matmul_tokens": 32,
+    "matmul_rows": 64,
+    "matmul_few_tokens": 32,
+    "matmul_few_rows": 64,
+}
+LAVAPIPE_SYMBOLS = {
     "kv_nbytes": 4,
     "matvec_blocks": 16,
     "matmul_tokens": 8,
-    "matmul_few_tokens": 8,
     "matmul_rows": 128,
+    "matmul_few_tokens": 8,
+    "matmul_few_rows": 128,
 }
+SOFTWARE_SYMBOLS = {**LAVAPIPE_SYMBOLS, "matmul_tokens": 16, "matmul_few_rows": 64}
 VARIANTS = (
-    Variant("lavapipe", ("subgroups",), SOFTWARE_SYMBOLS, "lavapipe", "storage-tiles"),
-    Variant(
-        "software", ("subgroups",), {**SOFTWARE_SYMBOLS, "matmul_tokens": 16}, "software", "tiles"
-    ),
+    Variant("lavapipe", ("subgroups",), LAVAPIPE_SYMBOLS, "lavapipe", "storage-tiles"),
+    Variant("software", ("subgroups",), SOFTWARE_SYMBOLS, "software", "tiles"),
     Variant("f16+subgroups", ("shader-f16", "subgroups"), {"kv_nbytes": 2, **GPU_SYMBOLS}),
     Variant("f16", ("shader-f16",), {"kv_nbytes": 2, **GPU_SYMBOLS}),
     Variant("subgroups", ("subgroups",), {"kv_nbytes": 4, **GPU_SYMBOLS}),
@@ -137,7 +143,8 @@ VARIANTS = (
 """In order of preference; `kv_nbytes` is the size of one element of the caches, `matvec_blocks`
 how many blocks of four rows a workgroup of a matrix-vector kernel takes for every twins of its
 invocations (0: as many as it has teams), `matmul_tokens` and `matmul_rows` how many tokens
-and rows a workgroup of a matrix product takes, `matmul_few_tokens` the former of a small matrix."""
+and rows a workgroup of a matrix product takes, `matmul_few_tokens` and `matmul_few_rows` the same
+of a small matrix."""
 
 
 @dataclass(frozen=True, slots=True)

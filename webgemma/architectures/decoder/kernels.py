@@ -101,15 +101,14 @@ def matvec_teams(in_features: int) -> int:
 
 
 def matmul_shape(rows: int, in_features: int) -> dict[str, bool]:
-    """How a matrix product shares the tokens out: a parameter of the template."""
-    return {"few_tokens": rows * in_features <= FEW_WEIGHTS}
+    """How much of a matrix product a workgroup takes: a parameter of the template."""
+    return {"few": rows * in_features <= FEW_WEIGHTS}
 
 
 def matmul_dispatch(rows: int, in_features: int) -> tuple[Size, Size, Size]:
     """Workgroups of a matrix product over `rows` rows, gate rows and up rows counted alike."""
-    few = matmul_shape(rows, in_features)["few_tokens"]
-    tokens = "matmul_few_tokens" if few else "matmul_tokens"
-    return (f"ceil_div({rows}, matmul_rows)", f"ceil_div(num_tokens, {tokens})", 1)
+    size = "matmul_few" if matmul_shape(rows, in_features)["few"] else "matmul"
+    return (f"ceil_div({rows}, {size}_rows)", f"ceil_div(num_tokens, {size}_tokens)", 1)
 
 
 def matvec_twins(rows: int) -> int:
