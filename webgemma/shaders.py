@@ -27,13 +27,13 @@ BINDING_TYPES = {
     "uniform": "uniform",
     "storage, read": "read-only-storage",
     "storage, read_write": "storage",
-    "": "texture",
+    "": "matrix",  # the only textures
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Binding:
-    """One binding of a kernel, as its WGSL declares it; `type` as WebGPU names it."""
+    """One binding of a kernel, as its WGSL declares it; `type` as WebGPU names it, or "matrix"."""
 
     name: str
     type: str

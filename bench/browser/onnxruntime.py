@@ -94,10 +94,7 @@ def our_kernel(weights: Weights, variant: str, num_tokens: int) -> dict[str, Any
         "features": list(VARIANTS[variant].requires),
         "matrices": VARIANTS[variant].matrices,
         "dispatch": dispatch,
-        "bindings": [
-            {"name": b.name, "type": "matrix" if b.type == "texture" else b.type}
-            for b in parse_bindings(wgsl)
-        ],
+        "bindings": [{"name": b.name, "type": b.type} for b in parse_bindings(wgsl)],
     }
 
 

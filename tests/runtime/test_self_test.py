@@ -63,7 +63,7 @@ TWO_PERCENT = {
     "matmul": ("dot(v, w0)", "1.02 * dot(v, w0)"),
     "matvec": ("] = sums[i];", "] = 1.02 * sums[i];"),
     "gate_up": ("inverseSqrt(", "1.02 * inverseSqrt("),
-    "attention": ("exp(score - highest)", "exp(1.02 * (score - highest))"),
+    "attention": ("exp(score - maximum)", "exp(1.02 * (score - maximum))"),
 }
 """Kernel -> a text of its shader, and how a bad driver might run it."""
 

@@ -15,7 +15,7 @@ from webgemma.program.builder import variant_switches
 from webgemma.program.spec import STATE_WORDS
 from webgemma.program.spec import VARIANTS as SPEC_VARIANTS
 from webgemma.runtime.device import adapter_features, choose_adapter, request_device
-from webgemma.runtime.matrices import MATRIX_LAYOUTS
+from webgemma.runtime.matrices import binding_layout
 from webgemma.runtime.runner import DIRECTIVES
 from webgemma.shaders import parse_bindings, render
 
@@ -114,11 +114,6 @@ def run_kernel(
     return {
         b.name: read(gpu, buffers[b.name], arrays[b.name]) for b in bindings if b.type == "storage"
     }
-
-
-def binding_layout(kind: str, matrices: str) -> dict[str, Any]:
-    """What a binding of this type is laid out as, where matrices are kept so."""
-    return MATRIX_LAYOUTS[matrices] if kind == "texture" else {"buffer": {"type": kind}}
 
 
 def bound(buffer: Any, part: Range | None) -> dict[str, Any]:

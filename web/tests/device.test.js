@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { chooseContext, neededLimits, requiredLimits } from "../runtime/device.js";
+import { adapterKinds, chooseContext, neededLimits, requiredLimits } from "../runtime/device.js";
 import { ConfigError, GpuError } from "../runtime/errors.js";
 import { withDirectives } from "../runtime/pipelines.js";
 import { cosSin } from "../runtime/runner.js";
@@ -39,6 +39,18 @@ test("a software adapter gets its own variant, others only when asked", () => {
   assert.equal(chooseVariant(all, features, "auto", ["any"]).name, "f16+subgroups");
   assert.equal(chooseVariant(all, features, "software", ["any"]).name, "software");
   assert.equal(chooseVariant(all, new Set(), "auto", ["any", "software"]).name, "f32");
+});
+
+test("an adapter is of the kinds that variants name", () => {
+  /** @param {Partial<GPUAdapterInfo>} info */
+  const kinds = (info) =>
+    adapterKinds(
+      /** @type {GPUAdapter} */ ({ info: { architecture: "", description: "", ...info } }),
+    );
+  assert.deepEqual(kinds({ architecture: "ampere" }), ["any"]);
+  assert.deepEqual(kinds({ architecture: "swiftshader" }), ["any", "software"]);
+  const lavapipe = ["any", "software", "lavapipe"];
+  assert.deepEqual(kinds({ description: "llvmpipe (LLVM 15.0.6, 256 bits)" }), lavapipe);
 });
 
 test("a variant that is asked for is taken or refused", () => {

@@ -190,7 +190,7 @@ class ProgramBuilder:
 
 def common_type(kinds: set[str]) -> str:
     """A binding's type in all variants: "matrix" is a texture in some, a buffer in others."""
-    return "matrix" if "texture" in kinds else kinds.pop()
+    return "matrix" if "matrix" in kinds else kinds.pop()
 
 
 def render_variant(
@@ -200,17 +200,20 @@ def render_variant(
     switches = variant_switches(variant)
     text = render(template, {**params, **switches})
 
-    def drop(word: str, plainer: bool | str) -> None:
-        if render(template, {**params, **switches, word: plainer}) == text:
-            switches[word] = plainer
+    def is_same_with(**others: bool | str) -> bool:
+        return render(template, {**params, **switches, **others}) == text
 
-    drop("software", "software" if switches["software"] else False)
-    drop("software", False)
-    if not switches["software"]:  # such a text uses its variant's features without asking
-        for word in FEATURES:
-            drop(word, False)
+    if switches["software"] == "lavapipe" and is_same_with(software="software"):
+        switches["software"] = "software"
+    if switches["software"] and is_same_with(software=False):
+        switches["software"] = False
     words = [word for word in FEATURES if switches[word]]
-    return text, words + [str(switches["software"])] * bool(switches["software"])
+    if switches["software"]:  # such a text uses its variant's features without asking
+        return text, [*words, str(switches["software"])]
+    for word in words:
+        if is_same_with(**{word: False}):
+            switches[word] = False
+    return text, [word for word in words if switches[word]]
 
 
 def variant_switches(variant: Variant) -> dict[str, bool | str]:

@@ -35,6 +35,11 @@ _Usage = wgpu.TextureUsage
 MATRIX_USAGE = _Usage.TEXTURE_BINDING | _Usage.STORAGE_BINDING | _Usage.COPY_DST
 
 
+def binding_layout(kind: str, matrices: str) -> dict[str, Any]:
+    """How a binding of this type is laid out, where a variant keeps matrices so."""
+    return MATRIX_LAYOUTS[matrices] if kind == "matrix" else {"buffer": {"type": kind}}
+
+
 def create_matrix(device: Any, nbytes: int) -> Any:
     """A texture of rgba32uint that holds `nbytes` bytes of planes; WebGPU zeroes it."""
     return device.create_texture(

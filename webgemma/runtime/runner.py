@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from webgemma.errors import ConfigError, GpuError, ProgramError, UnsupportedError
 from webgemma.program.expr import evaluate
 from webgemma.program.spec import STATE_WORDS, Buffer, Kernel, Program, Range, Size, Step, Variant
-from webgemma.runtime.matrices import MATRIX_LAYOUTS, create_matrix, write_matrix
+from webgemma.runtime.matrices import binding_layout, create_matrix, write_matrix
 
 USAGES = {
     "state": ("UNIFORM", "STORAGE", "COPY_DST", "COPY_SRC"),
@@ -170,17 +170,15 @@ class Runner:
         types = tuple(kind for _, kind in kernel.bindings)
         if types not in self.layouts:
             entries = [
-                {"binding": i, "visibility": wgpu.ShaderStage.COMPUTE, **self.binding_layout(kind)}
+                {
+                    "binding": i,
+                    "visibility": wgpu.ShaderStage.COMPUTE,
+                    **binding_layout(kind, self.variant.matrices),
+                }
                 for i, kind in enumerate(types)
             ]
             self.layouts[types] = self.device.create_bind_group_layout(entries=entries)
         return self.layouts[types]
-
-    def binding_layout(self, kind: str) -> dict[str, Any]:
-        """What a binding of this type is laid out as."""
-        if kind == "matrix":
-            return MATRIX_LAYOUTS[self.variant.matrices]
-        return {"buffer": {"type": kind}}
 
     def bind_step(self, step: Step) -> tuple[Step, Any, Any]:
         """(the step, its pipeline, its bind group)."""

@@ -19,9 +19,6 @@ from webgemma.tiles import TILE_ROWS, Tiles
 PIECE_NBYTES = 96 << 20
 SHARD_NBYTES = 16 << 20
 PLANE_ALIGNMENT = 16  # kernels read planes as vec4<u32>
-IN_ROWS = ("f32",)
-"""Types that variants with matrices in tiles leave in rows: so much is read of a row that what lies
-beside it in the row is nearer in memory than what other lanes want."""
 ROW_ALIGNMENT = 64  # rows of a piece or slice, so that every plane of it starts on a word
 
 
@@ -62,7 +59,7 @@ class Matrix:
     @property
     def in_tiles(self) -> bool:
         """Whether its rows make whole tiles, so that a variant may put its planes into them."""
-        return self.rows % TILE_ROWS == 0 and self.storage.name not in IN_ROWS
+        return self.rows % TILE_ROWS == 0 and not any(plane.in_rows for plane in self.planes)
 
     @property
     def row_nbytes(self) -> int:

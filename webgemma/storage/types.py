@@ -56,6 +56,8 @@ class Plane:
     content: bytes | None = None
     unit_nbytes: int = WORD_NBYTES
     """What kernels read at once of a row: a word, or a quad of four."""
+    in_rows: bool = False
+    """Whether it stays in rows where a variant puts planes into tiles."""
 
     @property
     def row_nbytes(self) -> int:
