@@ -12,10 +12,11 @@ from webgemma.storage.ggml_k import SUPER, scaled, split_pairs_of_bits
 from webgemma.storage.packing import (
     gather_fours,
     pack_fours,
+    pack_six_bits,
     pack_two_bits,
-    reorder_nibbles,
     split_runs,
     unpack_bits,
+    unpack_six_bits,
     unpack_two_bits,
 )
 from webgemma.storage.types import (
@@ -26,11 +27,10 @@ from webgemma.storage.types import (
     block_bytes,
     check_in_features,
     split_blocks,
-    unpack_nibbles,
     view,
 )
 
-WAYS = 2  # fours of high bits that share 8 places: above two bits (Q3_K), or a nibble (Q6_K)
+WAYS = 2  # fours of high bits that share 8 places above two bits
 SUB = 16  # weights per scale
 
 
@@ -105,10 +105,10 @@ class Q6_K:  # noqa: N801
     bits_per_weight: float = 6.5625
 
     def planes(self, in_features: int) -> tuple[Plane, ...]:
-        """q_weight: low nibbles; q_high: 2 high bits each; q_scale int8 [N, K/16]; q_super f16."""
+        """q_weight: four bits each; q_high: two bits each; q_scale int8 [N, K/16]; q_super f16."""
         check_in_features("storage q6_k", in_features, SUPER)
         return (
-            Plane("q_weight", "uint32", in_features // 8, unit_nbytes=QUAD_NBYTES),
+            Plane("q_weight", "uint32", in_features // 8),
             Plane("q_high", "uint32", in_features // 16),
             Plane("q_scale", "int8", in_features // SUB),
             Plane("q_super", "float16", in_features // SUPER),
@@ -118,18 +118,18 @@ class Q6_K:  # noqa: N801
         """Blocks ql 128 bytes, qh 64 bytes, 16 int8 scales, d f16 -> planes."""
         n = len(rows)
         blocks = split_blocks(rows, 210)
-        high = split_pairs_of_bits(block_bytes(blocks, 128, 192))
+        codes = split_pairs_of_bits(block_bytes(blocks, 128, 192))
+        codes <<= np.uint8(4)
+        codes |= split_runs(block_bytes(blocks, 0, 128).reshape(n, -1, 64), 4)
         return (
-            reorder_nibbles(block_bytes(blocks, 0, 128).reshape(n, -1, 64)),
-            pack_fours(high, WAYS, 2),
+            *pack_six_bits(codes),
             blocks[..., 192:208].reshape(n, -1),
             blocks[..., 208:210].reshape(n, -1),
         )
 
     def decode(self, planes: Sequence[NDArray[np.uint8]], in_features: int) -> NDArray[np.float32]:
         """(d * scale) * (q - 32)."""
-        high = gather_fours(unpack_two_bits(planes[1]), WAYS)
-        codes = unpack_nibbles(planes[0]) | high << np.uint8(4)
+        codes = unpack_six_bits(planes[0], planes[1])
         return _signed(codes.astype(np.int8) - np.int8(32), planes[2], planes[3])
 
 

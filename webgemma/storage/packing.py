@@ -99,6 +99,49 @@ def pack_fours(codes: NDArray[np.uint8], ways: int, num_bits: int) -> NDArray[np
     return _join_bytes(words, num_bits * ways).reshape(len(codes), -1)
 
 
+def pack_six_bits(codes: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Pack 6-bit codes [n, K] so that a few masks of words make four whole codes, one a byte.
+
+    Of sixteen codes the first four of eight give their low four bits to the bytes of a word, the
+    last four their high four bits. The word of what they lack serves all sixteen: the bits that
+    belong to the first eight stand where they are missing, those of fours 2 and 3 two bits off.
+
+    Args:
+        codes: K a multiple of 16.
+
+    Returns:
+        [n, K/2] and [n, K/4].
+    """
+    fours = np.ascontiguousarray(codes).view("<u4").reshape(-1, 4)
+    words = fours[:, 0::2] & _each(0x0F)
+    words |= (fours[:, 1::2] & _each(0x3C)) << np.uint32(2)
+    lacking = fours[:, 0] & _each(0x30)
+    lacking |= (fours[:, 1] & _each(0x03)) << np.uint32(2)
+    lacking |= (fours[:, 2] & _each(0x30)) << np.uint32(2)
+    lacking |= fours[:, 3] & _each(0x03)
+    n = len(codes)
+    return words.view(np.uint8).reshape(n, -1), lacking.view(np.uint8).reshape(n, -1)
+
+
+def unpack_six_bits(words: NDArray[np.uint8], lacking: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Undo `pack_six_bits`: [n, K/2] and [n, K/4] -> codes [n, K]."""
+    pairs = words.view("<u4").reshape(-1, 2)
+    bits = lacking.view("<u4").reshape(-1)
+    fours = np.empty((len(bits), 4), "<u4")
+    fours[:, 0::2] = pairs & _each(0x0F)
+    fours[:, 1::2] = pairs >> np.uint32(2) & _each(0x3C)
+    fours[:, 0] |= bits & _each(0x30)
+    fours[:, 1] |= bits >> np.uint32(2) & _each(0x03)
+    fours[:, 2] |= bits >> np.uint32(2) & _each(0x30)
+    fours[:, 3] |= bits & _each(0x03)
+    return fours.view(np.uint8).reshape(len(words), -1)
+
+
+def _each(byte: int) -> np.uint32:
+    """A word of this byte."""
+    return np.uint32(byte * 0x01010101)
+
+
 def unpack_two_bits(plane: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Undo `pack_two_bits`: bytes [n, K/4] -> codes [n, K]."""
     return ((plane[..., None] >> _SHIFTS) & np.uint8(3)).reshape(len(plane), -1)
