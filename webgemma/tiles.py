@@ -1,10 +1,12 @@
 """The order of a matrix's planes for software adapters, and where they lie in a texture.
 
-There a kernel gives each SIMD lane rows of its own. In *tiles* of TILE_ROWS rows a plane holds
-unit 0 of all rows, then unit 1 of all, and so on: what the lanes read together lies together. A
-unit is what a kernel reads of a row at once, a word or a quad of four. The words lie in a texture
-of rgba32uint, whose texel is a quad. shaders/matrix.wgsl.jinja and storage/common.wgsl.jinja read
-this; web/runtime/tiles.js is the twin, and both pass tests/cases/tiles.json.
+In *tiles* of some rows a plane holds unit 0 of all rows, then unit 1 of all, and so on: what SIMD
+lanes read together lies together. Where each lane has rows of its own, a tile has TILE_ROWS rows,
+and a unit is what a kernel reads of a row at once, a word or a quad of four. Where all lanes share
+a row, a tile has the rows of an invocation, and a unit is what the lanes read of one: memory is
+read in one stream. The words lie in a texture of rgba32uint, whose texel is a quad.
+shaders/matrix.wgsl.jinja, storage/common.wgsl.jinja and storage/eights.wgsl.jinja read this;
+web/runtime/tiles.js is the twin, and both pass tests/cases/tiles.json.
 """
 
 from __future__ import annotations
@@ -26,9 +28,11 @@ class Tiles(NamedTuple):
     """How a plane goes into tiles."""
 
     unit_nbytes: int
-    """4 or 16."""
+    """A multiple of 4."""
     row_units: int
     """Units of a row of the matrix."""
+    rows: int = TILE_ROWS
+    """Rows of a tile; TILE_ROWS is a multiple."""
 
 
 class Region(NamedTuple):
@@ -44,20 +48,20 @@ def to_tiles(data: NDArray[np.uint8], tiles: Tiles) -> NDArray[np.uint8]:
     """Put whole tiles of a plane in order.
 
     Args:
-        data: uint8 [rows * row_units * unit_nbytes], rows a multiple of TILE_ROWS.
+        data: uint8 [rows * row_units * unit_nbytes], rows a multiple of those of a tile.
         tiles: The plane's units.
 
     Returns:
-        As many bytes: [rows / TILE_ROWS, row_units, TILE_ROWS, unit_nbytes].
+        As many bytes: [rows / tiles.rows, row_units, tiles.rows, unit_nbytes].
     """
-    units = data.reshape(-1, TILE_ROWS, tiles.row_units, tiles.unit_nbytes)
+    units = data.reshape(-1, tiles.rows, tiles.row_units, tiles.unit_nbytes)
     dtype = np.dtype(f"V{tiles.unit_nbytes}")
     return np.ascontiguousarray(units.view(dtype)[..., 0].swapaxes(1, 2)).view(np.uint8).reshape(-1)
 
 
 def chunk_nbytes(tiles: Tiles | None) -> int:
     """How much is put in order and written at a time: whole tiles, and not much of them."""
-    tile_nbytes = 1 if tiles is None else TILE_ROWS * tiles.row_units * tiles.unit_nbytes
+    tile_nbytes = 1 if tiles is None else tiles.rows * tiles.row_units * tiles.unit_nbytes
     return max(1, CHUNK_NBYTES // tile_nbytes) * tile_nbytes
 
 

@@ -32,7 +32,7 @@ def test_chunk_nbytes(case):
 
 @pytest.mark.parametrize("case", CASES["tiles"])
 def test_to_tiles(case):
-    tiles = Tiles(case["unit_nbytes"], case["row_units"])
+    tiles = Tiles(**case["tiles"])
     count = case["rows"] * tiles.row_units * tiles.unit_nbytes
     data = ((np.arange(count) * 37 + 11) % 251).astype(np.uint8)
     ordered = to_tiles(data, tiles)
@@ -40,5 +40,5 @@ def test_to_tiles(case):
     rows = data.reshape(-1, tiles.row_units, tiles.unit_nbytes)  # and by the formula of the shaders
     units = ordered.reshape(-1, tiles.unit_nbytes)
     for row, i in ((0, 0), (case["rows"] - 1, tiles.row_units - 1), (37, 1)):
-        at = (row // 64 * tiles.row_units + i) * 64 + row % 64
+        at = (row // tiles.rows * tiles.row_units + i) * tiles.rows + row % tiles.rows
         np.testing.assert_array_equal(units[at], rows[row, i])

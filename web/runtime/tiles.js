@@ -5,7 +5,6 @@
 
 /** @import { Tiles } from "./types.d.ts" */
 
-const TILE_ROWS = 64;
 const TEXEL_NBYTES = 16;
 const CHUNK_NBYTES = 256 * 1024;
 const TEXELS_PER_ROW = 4096; // of a texture; with 8192 rows, every device's limit, it holds 512 MiB
@@ -15,19 +14,19 @@ const ROW_NBYTES = TEXEL_NBYTES * TEXELS_PER_ROW;
 
 /**
  * Put whole tiles of a plane in order: of each, unit 0 of all rows, then unit 1 of all, and so on.
- * @param {Uint8Array<ArrayBuffer>} data rows, a multiple of 64, one after another
+ * @param {Uint8Array<ArrayBuffer>} data rows of whole tiles, one after another
  * @param {Tiles} tiles
  * @returns {Uint8Array<ArrayBuffer>} as many bytes
  */
-export function toTiles(data, { unit_nbytes, row_units }) {
+export function toTiles(data, { unit_nbytes, row_units, rows }) {
   const aligned = data.byteOffset % 4 ? data.slice() : data;
   const source = new Uint32Array(aligned.buffer, aligned.byteOffset, aligned.length / 4);
   const ordered = new Uint32Array(source.length);
   const words = unit_nbytes / 4;
   let at = 0;
-  for (let tile = 0; tile < source.length; tile += TILE_ROWS * row_units * words) {
+  for (let tile = 0; tile < source.length; tile += rows * row_units * words) {
     for (let unit = 0; unit < row_units; unit++) {
-      for (let row = 0; row < TILE_ROWS; row++) {
+      for (let row = 0; row < rows; row++) {
         const from = tile + (row * row_units + unit) * words;
         for (let word = 0; word < words; word++) ordered[at++] = source[from + word];
       }
@@ -91,7 +90,7 @@ export function createMatrix(device, label, nbytes) {
  * @returns {number}
  */
 export function chunkNbytes(tiles) {
-  const tileNbytes = tiles ? TILE_ROWS * tiles.row_units * tiles.unit_nbytes : 1;
+  const tileNbytes = tiles ? tiles.rows * tiles.row_units * tiles.unit_nbytes : 1;
   return Math.max(1, Math.floor(CHUNK_NBYTES / tileNbytes)) * tileNbytes;
 }
 

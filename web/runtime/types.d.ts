@@ -38,9 +38,11 @@ export type BindingType = GPUBufferBindingType | "matrix";
 
 /** How a plane goes into tiles. */
 export interface Tiles {
-  /** What a kernel reads of a row at once: 4 or 16. */
+  /** What is read of a row at once. */
   unit_nbytes: number;
   row_units: number;
+  /** Of a tile. */
+  rows: number;
 }
 
 /** Where a record of the tensor cache goes. */

@@ -22,12 +22,12 @@ for (const { tiles, nbytes } of cases.chunks) {
   test(`a chunk of ${nbytes} bytes`, () => assert.equal(chunkNbytes(tiles ?? undefined), nbytes));
 }
 
-for (const { unit_nbytes, row_units, rows, sha256 } of cases.tiles) {
-  test(`${rows} rows of ${row_units} units of ${unit_nbytes} bytes in tiles`, () => {
-    const nbytes = rows * row_units * unit_nbytes;
+for (const { tiles, rows, sha256 } of cases.tiles) {
+  test(`${rows} rows in tiles ${JSON.stringify(tiles)}`, () => {
+    const nbytes = rows * tiles.row_units * tiles.unit_nbytes;
     const bytes = Uint8Array.from({ length: nbytes + 1 }, (_, i) => ((i - 1) * 37 + 11) % 251);
     for (const data of [bytes.subarray(1), bytes.slice(1)]) {
-      const ordered = toTiles(data, { unit_nbytes, row_units }); // aligned to words, and not
+      const ordered = toTiles(data, tiles); // aligned to words, and not
       assert.equal(createHash("sha256").update(ordered).digest("hex"), sha256);
     }
   });

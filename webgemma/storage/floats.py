@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from webgemma.storage.types import QUAD_NBYTES, Plane, Planes, bf16_to_f32, check_in_features
+from webgemma.storage.types import Plane, Planes, bf16_to_f32, check_in_features
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,12 +22,11 @@ class FloatStorage:
     def planes(self, in_features: int) -> tuple[Plane, ...]:
         """One plane [N, K].
 
-        That of F32 stays in rows: so much is read of a row that what lies beside it in the row is
-        nearer in memory than what other lanes want.
+        In tiles its units are eight quads, what as many SIMD lanes read of a row, and its tiles 16
+        rows, which an invocation takes (shaders/matvec_floats.wgsl.jinja).
         """
         check_in_features(f"storage {self.name}", in_features, 32)
-        in_rows = self.dtype == "float32"
-        return (Plane("weight", self.dtype, in_features, unit_nbytes=QUAD_NBYTES, in_rows=in_rows),)
+        return (Plane("weight", self.dtype, in_features, unit_nbytes=128, tile_rows=16),)
 
     def encode(self, rows: NDArray[np.uint8], in_features: int) -> Planes:
         """The bytes are kept untouched."""

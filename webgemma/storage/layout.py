@@ -59,7 +59,7 @@ class Matrix:
     @property
     def in_tiles(self) -> bool:
         """Whether its rows make whole tiles, so that a variant may put its planes into them."""
-        return self.rows % TILE_ROWS == 0 and not any(plane.in_rows for plane in self.planes)
+        return self.rows % TILE_ROWS == 0
 
     @property
     def row_nbytes(self) -> int:

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from webgemma.errors import ConfigError
-from webgemma.tiles import Tiles
+from webgemma.tiles import TILE_ROWS, Tiles
 
 K_MULTIPLE = 32
 """Every kernel reads weights 32 at a time, so in_features is a multiple of 32."""
@@ -55,9 +55,9 @@ class Plane:
     columns: int
     content: bytes | None = None
     unit_nbytes: int = WORD_NBYTES
-    """What kernels read at once of a row: a word, or a quad of four."""
-    in_rows: bool = False
-    """Whether it stays in rows where a variant puts planes into tiles."""
+    """What kernels read at once of a row: a word, a quad of four, or more."""
+    tile_rows: int = TILE_ROWS
+    """Rows of a tile, where a variant puts planes into tiles (webgemma/tiles.py)."""
 
     @property
     def row_nbytes(self) -> int:
@@ -73,7 +73,7 @@ class Plane:
         """How it goes into tiles; None where a row is not whole units, or it has no rows."""
         if self.content is not None or self.row_nbytes % self.unit_nbytes:
             return None
-        return Tiles(self.unit_nbytes, self.row_nbytes // self.unit_nbytes)
+        return Tiles(self.unit_nbytes, self.row_nbytes // self.unit_nbytes, self.tile_rows)
 
 
 class StorageType(Protocol):
