@@ -31,7 +31,7 @@ test: $(TESTS) ## Run all tests: of the JavaScript by node, of the rest by pytes
 	@.ci/setup.sh system
 	@.ci/setup.sh node
 	node --test web/tests/*.test.js
-	$(BIN)/pytest -n $(WORKERS) --dist loadfile $(PYTEST)
+	$(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(PYTEST)
 
 check: $(TESTS) $(MODULES) ## Check style and types, in Python and JavaScript.
 	$(BIN)/ruff check .
