@@ -171,6 +171,19 @@ def head(
     return int(scores.argmax()), scores
 
 
+def pick_rows(
+    logits: Floats, *, temperature: float, seed: int, num_generated: int
+) -> NDArray[np.int64]:
+    """The token of each of the rows [rows, vocab_size], row i's as number num_generated + i."""
+    scores = logits.astype(np.float64)
+    if temperature > 0:
+        numbers = range(num_generated, num_generated + len(logits))
+        noise = [gumbel(seed, number, logits.shape[1]) for number in numbers]
+        scores = scores / temperature + np.stack(noise)
+    chosen: NDArray[np.int64] = scores.argmax(axis=1)
+    return chosen
+
+
 def bench_copy(x: NDArray[np.uint32]) -> NDArray[np.uint32]:
     """What it copies."""
     return x.copy()

@@ -111,3 +111,21 @@ def test_generated_is_a_ring():
     x = np.ones((1, K), np.float32)
     _, _, generated, _, _ = pick([piece], x, state(num_tokens=1, num_generated=13))
     assert np.flatnonzero(generated).tolist() in ([5], [])
+
+
+@pytest.mark.parametrize("vocab_size", [1, 255, 1000, 4099])
+@pytest.mark.parametrize("temperature", [0.0, 0.7])
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_every_row_is_picked_as_its_number(variant, temperature, vocab_size):
+    """Scores of the winners are those of float64's; equal logits go to the lowest token."""
+    rows, ring, first = 5, 8, 6
+    rng = np.random.default_rng(vocab_size)
+    logits = rng.standard_normal((rows, vocab_size)).astype(np.float32).round(1)
+    words = state(num_tokens=rows, temperature=temperature, seed=41, num_generated=first)
+    given = {"state": words, "logits": logits, "generated": np.zeros(ring, np.uint32)}
+    params = {"vocab_size": vocab_size, "ring": ring}
+    out = run_kernel("pick_rows", params, given, (rows, 1, 1), variant=variant)
+    numbers = np.arange(first, first + rows)
+    expected = reference.pick_rows(logits, temperature=temperature, seed=41, num_generated=first)
+    np.testing.assert_array_equal(out["generated"][numbers % ring], expected)
+    assert not out["generated"][np.setdiff1d(np.arange(ring), numbers % ring)].any()

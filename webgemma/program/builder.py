@@ -26,7 +26,7 @@ from webgemma.storage.layout import Matrix, plan_records
 
 FEATURES = {"f16": "shader-f16", "subgroups": "subgroups"}
 """A template's switch -> the device feature that sets it."""
-PHASES = ("encode_image", "prefill", "sample", "decode", "logits")
+PHASES = ("encode_image", "prefill", "sample", "decode", "logits", "verify")
 """In the order in which scratch memory is used again."""
 
 

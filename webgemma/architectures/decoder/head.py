@@ -26,7 +26,7 @@ def output_matrix(d: Decoder) -> Matrix:
 
 
 def head(d: Decoder, matrix: Matrix, gain: Range) -> None:
-    """Append final norm, logits and the choice of the next token; and phase `logits`."""
+    """Append final norm, logits and the choice of the next token; phases `logits` and `verify`."""
     c = d.config
     groups = [matvec_dispatch(piece.rows, c.hidden_size) for piece in matrix.pieces]
     best = d.row("best", 2 * -(-c.vocab_size // ROWS) + 2 * len(groups))
@@ -54,8 +54,20 @@ def head(d: Decoder, matrix: Matrix, gain: Range) -> None:
         bound = {"best": best, "state": state, "generated": Range("generated")}
         d.builder.step(phase, "pick_token", pick, bound, (1, 1, 1))
 
+    _rows_logits(d, "logits", matrix, gain)
+    _rows_logits(d, "verify", matrix, gain)
+    params = {"vocab_size": c.vocab_size, "ring": GENERATED_RING}
+    launch = d.builder.kernel("pick_rows", "pick_rows", params)
+    bound = {"state": state, "logits": Range("logits"), "generated": Range("generated")}
+    d.builder.step("verify", "pick_rows", launch, bound, ("num_tokens", 1, 1))
+
+
+def _rows_logits(d: Decoder, phase: str, matrix: Matrix, gain: Range) -> None:
+    """Append norm and logits of rows of a chunk: those phase `logits` asks for, or the first."""
+    c = d.config
+    mode = "logits" if phase == "logits" else "write"
     normed = d.rows("logits.normed", c.hidden_size)
-    rms_norm(d, "logits", "final_norm", "logits", x=d.x, gain=gain, y=normed)
+    rms_norm(d, phase, "final_norm", mode, x=d.x, gain=gain, y=normed)
     for piece in matrix.pieces:
         matmul(
             d,
@@ -67,6 +79,6 @@ def head(d: Decoder, matrix: Matrix, gain: Range) -> None:
             label="logits",
             x=normed,
             y=Range("logits"),
-            phase="logits",
+            phase=phase,
             softcap=c.final_logit_softcapping,
         )
