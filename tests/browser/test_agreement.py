@@ -13,7 +13,8 @@ import pytest
 
 from tests.support.pebble import graded_prompts
 from webgemma.runtime.sampling import Sampling, gumbel
-from webgemma.runtime.session import common_prefix, open_session
+from webgemma.runtime.session import open_session
+from webgemma.runtime.steps import common_prefix
 
 pytestmark = [
     pytest.mark.browser,

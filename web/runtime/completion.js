@@ -53,6 +53,7 @@ async function* reply(model, request, prompt, index, signal) {
     stopTokenIds: manifest.generation.stop_token_ids,
     signal: signal.aborted ? signal : enough.signal,
     constraint,
+    draft: request.drafts,
   });
   try {
     return yield* write(writer, tokens, enough);
@@ -202,6 +203,8 @@ export function usage(promptTokens, generations) {
       decode_duration_ms,
       prefill_tokens_per_s: rate(prefilled, prefill_duration_ms),
       decode_tokens_per_s: rate(decoded, decode_duration_ms),
+      drafted_tokens: sum(({ drafted_tokens }) => drafted_tokens),
+      accepted_tokens: sum(({ accepted_tokens }) => accepted_tokens),
       interrupted: generations.some(({ finish_reason }) => finish_reason === "abort"),
     },
   };

@@ -20,7 +20,8 @@ import { WorkerLink } from "./link.js";
 import { checkChatRequest, checkCompletionRequest } from "./request.js";
 import { chatChunks, chatCompletion, makeHead, textChunks, textCompletion } from "./responses.js";
 
-/** @typedef {Partial<Sampling> & {maxTokens?: number, stopTokenIds?: number[], image?: ImageSource}} TokenOptions */
+/** @typedef {{maxTokens?: number, stopTokenIds?: number[], image?: ImageSource, draft?: boolean}} TokenLimits */
+/** @typedef {Partial<Sampling> & TokenLimits} TokenOptions */
 
 /** A loaded model. Owns a worker and GPU memory: call `unload()`. */
 export class Engine {

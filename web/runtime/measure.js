@@ -110,7 +110,7 @@ function firstTokenSeconds(session, numTokens, limits) {
     const chunk = await runPrompt(session, numTokens);
     runner.writeState({ temperature: 0, num_generated: 0 });
     runner.run("sample", chunk);
-    await runner.readGenerated(0);
+    await runner.readGenerated(0, 1);
   });
 }
 

@@ -48,6 +48,8 @@ export interface SamplingRequest {
   logit_bias?: Record<string, number> | null;
   /** What happens when a chat does not fit the context any more. */
   context_full?: "stop" | "drop_oldest" | null;
+  /** Whether text that repeats may be drafted; true by default. */
+  draft?: boolean | null;
   n?: number | null;
   stream?: boolean | null;
   stream_options?: { include_usage?: boolean } | null;
@@ -106,6 +108,9 @@ export interface Usage {
     decode_duration_ms: number;
     prefill_tokens_per_s: number;
     decode_tokens_per_s: number;
+    drafted_tokens: number;
+    /** Those of them that the model would have chosen. */
+    accepted_tokens: number;
     /** Whether interrupt() ended it. */
     interrupted: boolean;
   };

@@ -16,6 +16,7 @@ import { wrong } from "./refusal.js";
  * @property {string[]} stop
  * @property {object | null} schema the JSON Schema that the reply has to fit; null: any text
  * @property {boolean} drops_oldest
+ * @property {boolean} drafts
  */
 
 /** The options that a request of any kind may have. */
@@ -36,6 +37,7 @@ export const OPTIONS = [
   "top_logprobs",
   "response_format",
   "context_full",
+  "draft",
 ];
 
 /** name -> [least, most, what changes nothing]
@@ -98,6 +100,7 @@ export function checkOptions(given, generation) {
     stop,
     schema,
     drops_oldest: context_full === "drop_oldest",
+    drafts: checkBoolean("draft", wanted.draft ?? true),
   };
 }
 
@@ -130,6 +133,16 @@ export function checkInteger(wanted, name, least, most) {
   throw wrong(name, value, `an integer from ${least} to ${most}`);
 }
 
+/**
+ * @param {string} name
+ * @param {unknown} value
+ * @returns {boolean}
+ */
+export function checkBoolean(name, value) {
+  if (typeof value === "boolean") return value;
+  throw wrong(name, value, "true or false");
+}
+
 /** @param {Given} wanted */
 function checkMaxTokens(wanted) {
   const counts = ["max_tokens", "max_completion_tokens"]
@@ -144,8 +157,7 @@ function checkMaxTokens(wanted) {
  * @returns {number | null}
  */
 function checkTopLogprobs(wanted) {
-  const { logprobs = false } = wanted;
-  if (typeof logprobs !== "boolean") throw wrong("logprobs", logprobs, "true or false");
+  const logprobs = checkBoolean("logprobs", wanted.logprobs ?? false);
   const count = checkInteger(wanted, "top_logprobs", 0, MAX_LOGPROBS);
   if (count !== null && !logprobs) {
     throw wrong("top_logprobs", count, "logprobs to be true beside it");

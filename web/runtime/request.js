@@ -5,7 +5,7 @@
 /** @import { ToolMessage, Toolset } from "./tools.js" */
 
 import { readContent } from "./content.js";
-import { OPTIONS, checkInteger, checkOptions } from "./options.js";
+import { OPTIONS, checkBoolean, checkInteger, checkOptions } from "./options.js";
 import { unsupported, wrong } from "./refusal.js";
 import { checkToolCalls, checkTools } from "./tools.js";
 
@@ -105,16 +105,6 @@ function checkCommon({ model: id, n, stream = false, stream_options }, options, 
     stream: isStream,
     include_usage: checkBoolean("stream_options.include_usage", include_usage),
   };
-}
-
-/**
- * @param {string} name
- * @param {unknown} value
- * @returns {boolean}
- */
-function checkBoolean(name, value) {
-  if (typeof value === "boolean") return value;
-  throw wrong(name, value, "true or false");
 }
 
 /**

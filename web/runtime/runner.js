@@ -343,13 +343,15 @@ export class Runner {
   }
 
   /**
-   * The token that was generated as number `index`, of the calls submitted so far.
-   * @param {number} index counted from 0; one of the last generated_ring_size
-   * @returns {Promise<number>}
+   * Tokens that were generated, of the calls submitted so far.
+   * @param {number} first the number of the first of them, counted from 0
+   * @param {number} count of the last generated_ring_size
+   * @returns {Promise<number[]>}
    */
-  async readGenerated(index) {
-    const slot = index % this.program.generated_ring_size;
-    return new Uint32Array(await this.read("generated", 4 * slot, 4))[0];
+  async readGenerated(first, count) {
+    const size = this.program.generated_ring_size;
+    const ring = new Uint32Array(await this.read("generated", 0, 4 * size));
+    return Array.from({ length: count }, (_, i) => ring[(first + i) % size]);
   }
 
   /**

@@ -11,9 +11,10 @@
 /** @import { Constraint } from "./structured/constraint.js" */
 /** @import { Pixels } from "./vision.js" */
 
+import { makeDrafter } from "./draft.js";
 import { ConfigError } from "./errors.js";
 import { GREEDY } from "./sampling.js";
-import { makeSteps } from "./steps.js";
+import { commonPrefix, makeSteps } from "./steps.js";
 import { checkPrefix, encodeImage, samePixels } from "./vision.js";
 
 /**
@@ -24,6 +25,7 @@ import { checkPrefix, encodeImage, samePixels } from "./vision.js";
  * @property {Iterable<number>} [stopTokenIds] end the text and are not part of it
  * @property {AbortSignal} [signal] ends the text early, with finish_reason "abort"
  * @property {Constraint | null} [constraint] says which tokens may come; made for so many as `limit`
+ * @property {boolean} [draft] whether text that repeats may be drafted; true where it is left out
  */
 
 /**
@@ -38,6 +40,8 @@ import { checkPrefix, encodeImage, samePixels } from "./vision.js";
  * @property {number} cached_tokens tokens of the prompt that were in the cache
  * @property {number} prefill_duration_ms up to the first token
  * @property {number} decode_duration_ms after it
+ * @property {number} drafted_tokens
+ * @property {number} accepted_tokens those of them that the model would have chosen
  */
 /** @typedef {Ended & Measured} Generation */
 
@@ -48,6 +52,8 @@ const NOTHING = Object.freeze({
   cached_tokens: 0,
   prefill_duration_ms: 0,
   decode_duration_ms: 0,
+  drafted_tokens: 0,
+  accepted_tokens: 0,
 });
 
 /** A conversation on a runner. */
@@ -166,7 +172,7 @@ export class Session {
    * @returns {AsyncGenerator<Choice, Generation, void>}
    */
   async *generate(tokenIds, options = {}) {
-    const { signal, pixels = null, maxTokens, sampling, constraint = null } = options;
+    const { signal, pixels = null, maxTokens, sampling, constraint = null, draft = true } = options;
     const started = performance.now();
     this.checkLength(tokenIds);
     if (signal?.aborted) return { ...NOTHING };
@@ -179,13 +185,16 @@ export class Session {
     this.prompt = tokenIds;
     const limit = this.limit(tokenIds, maxTokens);
     const chosen = { ...GREEDY, ...sampling };
-    const steps = makeSteps(this.runner, chunk, tokenIds, chosen, limit, constraint);
+    const drafter = draft ? makeDrafter(this.runner.program, tokenIds) : null;
+    const steps = makeSteps(this.runner, chunk, tokenIds, chosen, limit, constraint, drafter);
     const { first, ...ended } = yield* this.take(steps, new Set(options.stopTokenIds), signal);
     return {
       ...ended,
       cached_tokens,
       prefill_duration_ms: first - started,
       decode_duration_ms: performance.now() - first,
+      drafted_tokens: drafter?.draftedTokens ?? 0,
+      accepted_tokens: drafter?.acceptedTokens ?? 0,
     };
   }
 
@@ -240,16 +249,4 @@ export class Session {
     }
     return logits;
   }
-}
-
-/**
- * How many tokens two lists share from the start.
- * @param {number[]} a
- * @param {number[]} b
- * @returns {number}
- */
-export function commonPrefix(a, b) {
-  let n = 0;
-  while (n < a.length && n < b.length && a[n] === b[n]) n++;
-  return n;
 }

@@ -66,7 +66,7 @@ export interface Step {
   dispatch: [Size, Size, Size];
 }
 
-export type Phase = "encode_image" | "prefill" | "sample" | "decode" | "logits";
+export type Phase = "encode_image" | "prefill" | "sample" | "decode" | "logits" | "verify";
 
 /** What the images of a model that sees must be, and how they stand in a prompt. */
 export interface ProgramImage {

@@ -53,9 +53,9 @@ const methods = {
 
   async generate({ tokenIds, options }, { event, signal }) {
     const { runner, session } = loaded();
-    const { image, maxTokens, stopTokenIds, ...sampling } = options;
+    const { image, maxTokens, stopTokenIds, draft, ...sampling } = options;
     const pixels = image ? await pixelsOf(runner, image) : null;
-    const settings = { maxTokens, stopTokenIds, sampling, pixels, signal };
+    const settings = { maxTokens, stopTokenIds, draft, sampling, pixels, signal };
     const tokens = session.generate(tokenIds, settings);
     let step = await tokens.next();
     while (!step.done) {

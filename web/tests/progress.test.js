@@ -40,6 +40,8 @@ test("usage counts only the tokens that were prefilled", () => {
     num_tokens: 21,
     prefill_duration_ms: 500,
     decode_duration_ms: 2000,
+    drafted_tokens: 14,
+    accepted_tokens: 5,
   };
   assert.deepEqual(usage(100, [generation]), {
     prompt_tokens: 100,
@@ -52,6 +54,8 @@ test("usage counts only the tokens that were prefilled", () => {
       decode_duration_ms: 2000,
       prefill_tokens_per_s: 20,
       decode_tokens_per_s: 10,
+      drafted_tokens: 14,
+      accepted_tokens: 5,
       interrupted: false,
     },
   });
@@ -66,6 +70,8 @@ test("usage of several choices is their sum; the prompt counts once", () => {
     num_tokens: 11,
     prefill_duration_ms: 1000,
     decode_duration_ms: 1000,
+    drafted_tokens: 7,
+    accepted_tokens: 7,
   };
   const second = { ...first, cached_tokens: 99, prefill_duration_ms: 10 };
   const aborted = { ...second, finish_reason: /** @type {const} */ ("abort"), num_tokens: 1 };
@@ -78,5 +84,6 @@ test("usage of several choices is their sum; the prompt counts once", () => {
   });
   assert.equal(extra.prefill_tokens_per_s, 102000 / 1020);
   assert.equal(extra.decode_tokens_per_s, 20 / 3);
+  assert.deepEqual([extra.drafted_tokens, extra.accepted_tokens], [21, 21]);
   assert.equal(extra.interrupted, true);
 });

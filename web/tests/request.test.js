@@ -30,6 +30,7 @@ test("a minimal request is filled in, with the model's own values", () => {
     stop: [],
     schema: null,
     drops_oldest: false,
+    drafts: true,
   });
   const { seed, ...rest } = sampling;
   assert.ok(Number.isInteger(seed));

@@ -138,6 +138,16 @@ class Generation:
         """Tokens of the prompt that were in the caches already; known from the first piece on."""
         return int(self.timings.get("cached_tokens", 0))
 
+    @property
+    def drafted_tokens(self) -> int:
+        """Tokens that were drafted, so far."""
+        return int(self.timings.get("drafted_tokens", 0))
+
+    @property
+    def accepted_tokens(self) -> int:
+        """Those of them that the model would have chosen."""
+        return int(self.timings.get("accepted_tokens", 0))
+
     def _time(self, started: float, first_token: float) -> None:
         prefill_s = first_token - started
         decode_s = time.perf_counter() - first_token

@@ -47,6 +47,9 @@ class GenerateOptions(TypedDict, total=False):
     answer is such JSON, held to it token by token (docs/structured.md)."""
     context_full: str | None
     """ "stop" (default), or "drop_oldest": forget the oldest turns of a chat."""
+    draft: bool | None
+    """Whether text that repeats may be drafted and verified several tokens a step; true by
+    default. It does not change what is chosen (docs/javascript.md, "Drafted tokens")."""
 
 
 # name -> (least, most, what changes nothing)
@@ -80,6 +83,7 @@ class Options:
     schema: Any
     """The JSON Schema that the answer has to fit; None: any text."""
     drops_oldest: bool
+    drafts: bool
 
 
 def check_options(given: Mapping[str, Any], generation: Mapping[str, Any]) -> Options:
@@ -120,6 +124,7 @@ def check_options(given: Mapping[str, Any], generation: Mapping[str, Any]) -> Op
         stop=stop,
         schema=schema,
         drops_oldest=context_full == "drop_oldest",
+        drafts=_boolean(wanted, "draft", True),
     )
 
 
@@ -146,6 +151,13 @@ def _integer(wanted: Mapping[str, Any], name: str, least: int, most: int) -> int
     raise wrong(name, value, f"an integer from {least} to {most}")
 
 
+def _boolean(wanted: Mapping[str, Any], name: str, default: bool) -> bool:
+    value = wanted.get(name, default)
+    if type(value) is bool:
+        return value
+    raise wrong(name, value, "true or false")
+
+
 def _max_tokens(wanted: Mapping[str, Any]) -> int | None:
     counts = [
         _integer(wanted, name, 1, MAX_TOKENS) for name in ("max_tokens", "max_completion_tokens")
@@ -155,9 +167,7 @@ def _max_tokens(wanted: Mapping[str, Any]) -> int | None:
 
 def _top_logprobs(wanted: Mapping[str, Any]) -> int | None:
     """How many alternatives are wanted; None if no logprobs are."""
-    logprobs = wanted.get("logprobs", False)
-    if type(logprobs) is not bool:
-        raise wrong("logprobs", logprobs, "true or false")
+    logprobs = _boolean(wanted, "logprobs", False)
     count = _integer(wanted, "top_logprobs", 0, MAX_LOGPROBS)
     if count is not None and not logprobs:
         raise wrong("top_logprobs", count, "logprobs to be true beside it")

@@ -78,5 +78,7 @@ def usage(generations: Sequence[Generation]) -> dict[str, Any]:
             "decode_duration_ms": 1000 * decode_s,
             "prefill_tokens_per_s": rate(prefilled, prefill_s),
             "decode_tokens_per_s": rate(decoded, decode_s),
+            "drafted_tokens": sum(generation.drafted_tokens for generation in generations),
+            "accepted_tokens": sum(generation.accepted_tokens for generation in generations),
         },
     }

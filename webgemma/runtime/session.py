@@ -19,6 +19,7 @@ from webgemma.runtime.device import (
     choose_adapter,
     request_device,
 )
+from webgemma.runtime.draft import make_drafter
 from webgemma.runtime.generation import Generation, StopText
 from webgemma.runtime.options import MAX_SEED, GenerateOptions, Options, check_options, wrong
 from webgemma.runtime.prompt import Prompt, PromptEncoder
@@ -26,7 +27,7 @@ from webgemma.runtime.responses import chat_completion
 from webgemma.runtime.runner import Runner, choose_variant
 from webgemma.runtime.sampling import Choice, Sampling
 from webgemma.runtime.shards import SiteModel, open_site_model
-from webgemma.runtime.steps import Chunk, make_steps
+from webgemma.runtime.steps import Chunk, common_prefix, make_steps
 from webgemma.runtime.tools import CallText, Toolset, check_tools
 from webgemma.runtime.vision import (
     Image,
@@ -284,7 +285,9 @@ class Session:
         constraint = self.constraint(options.schema, limit, tools)
         return Generation(
             tokens,
-            self.token_steps(tokens, options.sampling, limit, pixels, constraint, timings),
+            self.token_steps(
+                tokens, options.sampling, limit, pixels, constraint, timings, drafts=options.drafts
+            ),
             self.tokenizer,
             self.model.manifest["generation"]["stop_token_ids"],
             StopText(options.stop),
@@ -313,6 +316,8 @@ class Session:
         pixels: Pixels | None,
         constraint: Constraint | None,
         timings: dict[str, float],
+        *,
+        drafts: bool = True,
     ) -> Iterator[list[Choice]]:
         """Prefill what is not in the caches, then decode; yields the tokens of every read-back."""
         keep = self.reusable(tokens, pixels)
@@ -323,7 +328,14 @@ class Session:
         for position, num_tokens in self.prefill(tokens, keep=keep):
             chunk = Chunk(position, num_tokens)
         self.prompt = tokens
-        yield from make_steps(self.runner, chunk, self.cached, sampling, limit, constraint)
+        drafter = make_drafter(self.program, tokens) if drafts else None
+        for choices in make_steps(
+            self.runner, chunk, self.cached, sampling, limit, constraint, drafter
+        ):
+            if drafter is not None:
+                timings["drafted_tokens"] = drafter.drafted_tokens
+                timings["accepted_tokens"] = drafter.accepted_tokens
+            yield choices
 
     def reusable(self, tokens: Sequence[int], pixels: Pixels | None) -> int:
         """How many leading tokens of a prompt need not be run again; never its last one.
@@ -335,16 +347,6 @@ class Session:
             return common_prefix(self.cached, tokens[:-1])
         is_same = list(tokens) == self.prompt and self.has_encoded(pixels)
         return len(tokens) - 1 if is_same else 0
-
-
-def common_prefix(a: Sequence[int], b: Sequence[int]) -> int:
-    """How many leading tokens two sequences share."""
-    count = 0
-    for x, y in zip(a, b, strict=False):
-        if x != y:
-            break
-        count += 1
-    return count
 
 
 def open_session(
