@@ -25,11 +25,11 @@ const request = (prompt, max_tokens) => ({
   stream_options: { include_usage: true },
 });
 
-async function prepareOurs(model, context) {
+async function prepareOurs(model, context, draft) {
   const engine = await Engine.load(model, { contextWindowSize: context, store: "memory" });
   const run = async (prompt, count) => {
     await engine.resetChat();
-    return time(() => engine.completions.create(request(prompt, count)));
+    return time(() => engine.completions.create({ ...request(prompt, count), draft }));
   };
   return { run, what: engine.info.variant };
 }
@@ -47,8 +47,8 @@ async function prepareTheirs(context, threads) {
   return { run, what: `${wllama.getNumThreads()} threads` };
 }
 
-window.compare = async ({ model, context, threads, prompt, count, repeat }) => {
-  const ours = await prepareOurs(model, context);
+window.compare = async ({ model, context, threads, prompt, count, repeat, draft }) => {
+  const ours = await prepareOurs(model, context, draft);
   const theirs = await prepareTheirs(context, threads);
   const result = { ours: { what: ours.what, runs: [] }, theirs: { what: theirs.what, runs: [] } };
   const sides = Object.entries({ ours, theirs });

@@ -4,11 +4,12 @@
     pip install playwright
     python -m tests.support.seeded_gguf gemma-300m-Q4_0 build/gemma-300m.gguf
     python bench/browser/wllama.py build/gemma-300m.gguf [--prompt 128] [--count 64] [--repeat 5]
-        [--threads 2] [--chromium /usr/bin/chromium] [--modules build/peers/node_modules]
+        [--threads 2] [--repeating] [--chromium /usr/bin/chromium] [--modules build/peers/node_modules]
 
 The page is cross-origin isolated, so that wllama has its threads; without an adapter that has f16
 it computes on the processor, and so does our adapter if it is a software one. Prefill is the time
-to the first token, decode that of all behind it; medians are printed.
+to the first token, decode that of all behind it; medians are printed. Greedy text of a seeded model
+repeats, so ours is decoded without drafted tokens, unless --repeating asks for what they save.
 """
 
 from __future__ import annotations
@@ -47,6 +48,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=64)
     parser.add_argument("--repeat", type=int, default=5)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--repeating", action="store_true", help="ours may draft what repeats")
     parser.add_argument("--chromium", default="/usr/bin/chromium")
     parser.add_argument("--modules", type=Path, default=Path("build/peers/node_modules"))
     arguments = parser.parse_args()
@@ -61,6 +63,7 @@ def main() -> None:
             "prompt": " ".join(["the"] * arguments.prompt),
             "count": arguments.count,
             "repeat": arguments.repeat,
+            "draft": arguments.repeating,
         }
         with open_page(folder, arguments.modules, arguments.chromium, "wllama.html") as page:
             result = page.evaluate("(spec) => compare(spec)", case)
