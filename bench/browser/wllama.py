@@ -4,7 +4,8 @@
     pip install playwright
     python -m tests.support.seeded_gguf gemma-300m-Q4_0 build/gemma-300m.gguf
     python bench/browser/wllama.py build/gemma-300m.gguf [--prompt 128] [--count 64] [--repeat 5]
-        [--threads 2] [--repeating] [--chromium /usr/bin/chromium] [--modules build/peers/node_modules]
+        [--threads 2] [--repeating] [--chromium /usr/bin/chromium]
+        [--modules build/peers/node_modules]
 
 The page is cross-origin isolated, so that wllama has its threads; without an adapter that has f16
 it computes on the processor, and so does our adapter if it is a software one. Prefill is the time
