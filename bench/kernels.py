@@ -26,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from tests.support.gpu import VARIANTS, device, padded
 from tests.support.weights import SOURCE_TYPES, Weights, make_weights
-from webgemma.architectures.decoder.kernels import matvec_dispatch, matvec_shape
+from webgemma.architectures.decoder.kernels import matvec_constants, matvec_dispatch, matvec_shape
 from webgemma.program.builder import variant_switches
 from webgemma.program.expr import evaluate
 from webgemma.runtime.device import choose_adapter
@@ -47,7 +47,7 @@ class Timed:
         rows, columns = weights.values.shape
         params = {
             **weights.params,
-            **matvec_shape(rows, columns),
+            **matvec_shape(rows),
             "norm": False,
             "mode": "store",
             "n": rows,
@@ -55,9 +55,17 @@ class Timed:
         }
         wgsl = render("matvec", params)
         code = "".join(DIRECTIVES[feature] for feature in features) + wgsl
+        symbols = VARIANTS[variant].symbols
         self.pipeline = self.gpu.create_compute_pipeline(
             layout="auto",
-            compute={"module": self.gpu.create_shader_module(code=code), "entry_point": "main"},
+            compute={
+                "module": self.gpu.create_shader_module(code=code),
+                "entry_point": "main",
+                "constants": {
+                    name: evaluate(size, symbols)
+                    for name, size in matvec_constants(columns).items()
+                },
+            },
         )
         x = np.ones(columns, np.float32)
         arrays = {"x": x, "y": np.zeros(rows, np.float32)}
@@ -77,7 +85,7 @@ class Timed:
                 for i, b in enumerate(parse_bindings(wgsl))
             ],
         )
-        self.workgroups = evaluate(matvec_dispatch(rows, columns), VARIANTS[variant].symbols)
+        self.workgroups = evaluate(matvec_dispatch(rows, columns), symbols)
         self.count = 1
         self.count = max(1, round(0.05 / self.seconds()))
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
-import tempfile
 import webbrowser
 from pathlib import Path
 
 from webgemma.build import build_site
+from webgemma.cache import cache_folder
 from webgemma.progress import Progress, no_progress
 from webgemma.resources import BUILT_IN_MODEL, built_in_model
 from webgemma.sources import samples_beside
@@ -40,30 +40,6 @@ def build_demo(model: str = BUILT_IN_MODEL, *, progress: Progress = no_progress)
         progress=progress,
     )
     return site
-
-
-def cache_folder() -> Path:
-    """Return webgemma's folder for what can be made again, and make it.
-
-    Where the home folder cannot be written to, it is one of the temporary folders.
-    """
-    folder = _system_cache_folder() / "webgemma"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError:
-        return Path(tempfile.mkdtemp(prefix="webgemma-"))
-    return folder if os.access(folder, os.W_OK) else Path(tempfile.mkdtemp(prefix="webgemma-"))
-
-
-def _system_cache_folder() -> Path:
-    """Return where this system keeps caches."""
-    if os.environ.get("XDG_CACHE_HOME"):
-        return Path(os.environ["XDG_CACHE_HOME"])
-    if sys.platform == "darwin":
-        return Path("~/Library/Caches").expanduser()
-    if os.environ.get("LOCALAPPDATA"):
-        return Path(os.environ["LOCALAPPDATA"])
-    return Path("~/.cache").expanduser()
 
 
 def open_in_browser(url: str) -> None:

@@ -16,10 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from webgemma import reference
-from webgemma.architectures.decoder.attention import SPLIT_KEYS
+from webgemma.architectures.decoder.attention import SPLIT_CONSTANTS, SPLIT_KEYS
 from webgemma.architectures.decoder.kernels import (
+    matmul_constants,
     matmul_dispatch,
     matmul_shape,
+    matvec_constants,
     matvec_dispatch,
     matvec_shape,
     storage_params,
@@ -153,7 +155,7 @@ def add_products(test: SelfTest, source: MatrixSource, rng: np.random.Generator)
         "matmul",
         f"self-test.matmul.{kind}",
         {**product, "y_stride": ROWS, "softcap": 0.0, "activation": ACTIVATION},
-        {"Y_START": 0},
+        {**matmul_constants(ROWS, k), "Y_START": 0},
     )
     y = test.expect(f"matmul.{kind}", expected)
     test.builder.step(
@@ -163,12 +165,12 @@ def add_products(test: SelfTest, source: MatrixSource, rng: np.random.Generator)
         {**bound, "state": Range("state"), "y": y},
         matmul_dispatch(ROWS, k),
     )
-    params |= {**matvec_shape(ROWS, k), "eps": EPS}
+    params |= {**matvec_shape(ROWS), "eps": EPS}
     launch = test.builder.kernel(
         "matvec",
         f"self-test.matvec.{kind}",
         {**params, "norm": False, "n": ROWS, "mode": "store"},
-        {"Y_START": 0},
+        {**matvec_constants(k), "Y_START": 0},
     )
     rows = (matvec_dispatch(ROWS, k), 1, 1)
     y = test.expect(f"matvec.{kind}", expected[0])
@@ -177,7 +179,7 @@ def add_products(test: SelfTest, source: MatrixSource, rng: np.random.Generator)
         "gate_up",
         f"self-test.gate_up.{kind}",
         {**params, "norm": True, "n": ROWS // 2, "activation": ACTIVATION},
-        {"Y_START": 0},
+        {**matvec_constants(k), "Y_START": 0},
     )
     h = test.expect(f"gate_up.{kind}", reference.gate_up(values, x[0], gain, EPS, ACTIVATION))
     gated = {**bound, "gain": test.upload(f"gain.{kind}", gain), "h": h}
@@ -237,7 +239,10 @@ def add_attention(test: SelfTest, rng: np.random.Generator) -> None:
     b.step("prefill", "attention", launch, bound, (tiles, KV_HEADS, 1))
 
     launch = b.kernel(
-        "attention", "self-test.attention_split", {**params, "split": True, "row_vectors": 1}
+        "attention",
+        "self-test.attention_split",
+        {**params, "split": True, "row_vectors": 1},
+        SPLIT_CONSTANTS,
     )
     parts = {
         "state": state,
@@ -245,10 +250,10 @@ def add_attention(test: SelfTest, rng: np.random.Generator) -> None:
         "maxima": b.buffer("maxima", "scratch", 2 * 4 * HEADS * 2),
     }
     last = Range("q", (TOKENS - 1) * q_nbytes, q_nbytes)
-    splits = f"ceil_div(position + 1, {SPLIT_KEYS})"
+    splits = "ceil_div(position + 1, attention_split_keys)"
     bound = {**parts, "q": last, **caches}
     b.step("decode", "attention_split", launch, bound, (splits, KV_HEADS, -(-group // 4)))
     merge = {key: params[key] for key in ("head_dim", "heads", "window", "split_keys")}
-    launch = b.kernel("attention_combine", "self-test.attention_combine", merge)
+    launch = b.kernel("attention_combine", "self-test.attention_combine", merge, SPLIT_CONSTANTS)
     y = test.expect("attention_combine", expected[-1])
     b.step("decode", "attention_combine", launch, {**parts, "y": y}, (HEADS, 1, 1))

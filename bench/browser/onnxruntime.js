@@ -14,7 +14,7 @@ async function fetchBytes(name) {
 /** Our kernel, as a function of the activations that resolves to their product. */
 async function prepareOurs(spec) {
   const adapter = await navigator.gpu.requestAdapter();
-  const { features, wgsl, bindings, dispatch } = spec.kernel;
+  const { features, wgsl, constants, bindings, dispatch } = spec.kernel;
   const device = await adapter.requestDevice({ requiredFeatures: features });
   const code = features.map((feature) => DIRECTIVES[feature]).join("") + wgsl;
   const layout = device.createBindGroupLayout({
@@ -26,7 +26,7 @@ async function prepareOurs(spec) {
   });
   const pipeline = await device.createComputePipelineAsync({
     layout: device.createPipelineLayout({ bindGroupLayouts: [layout] }),
-    compute: { module: device.createShaderModule({ code }), entryPoint: "main" },
+    compute: { module: device.createShaderModule({ code }), entryPoint: "main", constants },
   });
   const { STORAGE, UNIFORM, COPY_SRC, COPY_DST, MAP_READ } = GPUBufferUsage;
   const nbytes = 4 * spec.rows * spec.tokens;

@@ -27,7 +27,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from tests.support.gpu import VARIANTS, padded, state
 from tests.support.weights import Weights, make_weights
-from webgemma.architectures.decoder.kernels import matvec_dispatch, matvec_shape
+from webgemma.architectures.decoder.kernels import matvec_constants, matvec_dispatch, matvec_shape
 from webgemma.program.builder import variant_switches
 from webgemma.program.expr import evaluate
 from webgemma.shaders import parse_bindings, render
@@ -82,8 +82,10 @@ def our_kernel(weights: Weights, variant: str, num_tokens: int) -> dict[str, Any
     rows, columns = weights.values.shape
     symbols = VARIANTS[variant].symbols
     params = {**weights.params, "n": rows, "mode": "store", **variant_switches(VARIANTS[variant])}
+    constants: dict[str, int] = {}  # of a matrix product, the text's own
     if num_tokens == 1:
-        wgsl = render("matvec", {**params, **matvec_shape(rows, columns), "norm": False})
+        constants = {n: evaluate(v, symbols) for n, v in matvec_constants(columns).items()}
+        wgsl = render("matvec", {**params, **matvec_shape(rows), "norm": False})
         dispatch = [evaluate(matvec_dispatch(rows, columns), symbols), 1, 1]
     else:
         wgsl = render("matmul", {**params, "y_stride": rows})
@@ -91,6 +93,7 @@ def our_kernel(weights: Weights, variant: str, num_tokens: int) -> dict[str, Any
         dispatch = [*groups, 1]
     return {
         "wgsl": wgsl,
+        "constants": constants,
         "features": list(VARIANTS[variant].requires),
         "matrices": VARIANTS[variant].matrices,
         "dispatch": dispatch,

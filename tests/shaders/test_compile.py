@@ -19,6 +19,7 @@ from tests.support.gpu import VARIANTS, device
 from tests.support.programs import all_programs
 from tests.support.seeing_shapes import small_seeing_checkpoint
 from webgemma.architectures import lower
+from webgemma.program.check import chosen_variants
 from webgemma.program.expr import evaluate
 from webgemma.runtime.runner import DIRECTIVES, Runner, choose_variant
 
@@ -71,9 +72,10 @@ def test_dawn(programs):
     folder = dawn_folder()
     shaders = {}
     for program, texts in programs:
-        for kernel, variant in itertools.product(program.kernels.values(), program.variants):
+        chosen = chosen_variants(program)  # every choice of a tuner, too
+        for kernel, (variant, symbols) in itertools.product(program.kernels.values(), chosen):
             shader = kernel.shaders[variant.name]
-            values = ((k, evaluate(v, variant.symbols)) for k, v in kernel.constants.items())
+            values = ((k, evaluate(v, symbols)) for k, v in kernel.constants.items())
             shaders[texts[shader.file], shader.requires, tuple(values)] = shader.file
     request = [
         {"name": name, "code": code, "requires": requires, "constants": dict(constants)}

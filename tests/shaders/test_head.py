@@ -23,7 +23,9 @@ def pick(pieces, x, words, *, cap=0.0, variant="f32", ring=8):
     Returns (best, state, generated, gain, logits).
     """
     twins = 2
-    blocks = max(TEAMS, VARIANTS[variant].symbols["matvec_blocks"] * twins)
+    symbols = VARIANTS[variant].symbols
+    teams = symbols["matvec_workgroup"] if symbols["matvec_blocks"] else TEAMS
+    blocks = teams * max(1, symbols["matvec_blocks"] * twins)
     groups = [-(-piece.matrix.rows // (4 * blocks)) for piece in pieces]
     best = np.zeros((sum(groups), 2), np.uint32)
     logits = np.zeros(sum(piece.matrix.rows for piece in pieces), np.float32)

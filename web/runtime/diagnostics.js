@@ -37,7 +37,7 @@ export async function reportDevice(store) {
  * @param {Model} model
  * @returns {Promise<Omit<Diagnostics, "measured">>}
  */
-export async function diagnose({ manifest, runner, info }) {
+export async function diagnose({ manifest, runner, info, tuner }) {
   const sizes = [...runner.buffers.values()].map((buffer) => buffer.size);
   for (const { width, height } of runner.textures.values()) sizes.push(width * height * 16);
   const { error } = runner;
@@ -63,6 +63,7 @@ export async function diagnose({ manifest, runner, info }) {
       num_buffers: sizes.length,
     },
     self_test: info.self_test,
+    tuning: tuner?.findings ?? {},
   };
 }
 

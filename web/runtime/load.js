@@ -16,6 +16,8 @@ import { planShards, streamShards } from "./shards.js";
 import { beginModel, completeModel } from "./store/library.js";
 import { openStore } from "./store/store.js";
 import { Tokenizer } from "./tokenizer.js";
+import { Tuner } from "./tuner.js";
+import { TuningMemory } from "./tuning.js";
 
 const TENSOR_CACHE = "ndarray-cache.json";
 
@@ -27,6 +29,7 @@ const TENSOR_CACHE = "ndarray-cache.json";
  * @property {Session} session
  * @property {Runner} runner
  * @property {ModelInfo} info
+ * @property {Tuner | null} tuner null where it was not to be
  * @property {Constrainer} [constrainer] once a reply was to be JSON
  */
 
@@ -51,11 +54,14 @@ export async function loadModel(url, options = {}) {
   ]);
   const readShader = shaderReader(base, manifest, fetching);
   const variants = usableVariants(program, adapter, options.variant);
-  const tested = wantsSelfTest(adapter, manifest, options.selfTest)
-    ? await chooseByTest(base, manifest, variants, readShader, fetching)
-    : { variant: variants[0], report: null };
-  const asked = { ...options, variant: tested.variant.name };
-  const { variant, contextWindowSize, memory } = planLoad(manifest, program, adapter, asked);
+  const { tune = true } = options;
+  const tuning = new TuningMemory(store, manifest.files["program.json"].sha256, adapter.info);
+  const candidates = tune ? await tuning.candidates(variants) : variants;
+  const { variant, report } = wantsSelfTest(adapter, manifest, options.selfTest)
+    ? await chooseByTest(base, manifest, candidates, readShader, fetching)
+    : { variant: candidates[0], report: null };
+  const asked = { ...options, variant: variant.name };
+  const { contextWindowSize, memory } = planLoad(manifest, program, adapter, asked);
   const symbols = { ...variant.symbols, context_window_size: contextWindowSize };
   const device = await requestDevice(adapter, variant, neededLimits(manifest, program, symbols));
   const runner = await createRunner(device, program, readShader, {
@@ -68,9 +74,11 @@ export async function loadModel(url, options = {}) {
     if (!store.refusal) await completeModel(store, base, manifest);
     const { kind, refusal } = store;
     const described = describe(manifest, runner, describeAdapter(adapter));
-    const info = { ...described, memory, self_test: tested.report, store: { kind, refusal } };
+    const info = { ...described, memory, self_test: report, store: { kind, refusal } };
+    const keep = tuning.remember.bind(tuning, variant);
+    const tuner = tune ? new Tuner(runner, await tuning.recall(variant), keep) : null;
     meter.begin("ready");
-    return { manifest, tokenizer, session: new Session(runner), runner, info };
+    return { manifest, tokenizer, session: new Session(runner), runner, info, tuner };
   } catch (error) {
     runner.destroy();
     throw error;

@@ -45,12 +45,14 @@ export class Pipelines {
 
   /**
    * @param {string} name
+   * @param {Record<string, number>} [choice] other values of the variant's symbols
    * @returns {Promise<GPUComputePipeline>}
    */
-  async compile(name) {
+  async compile(name, choice) {
     const kernel = this.program.kernels[name];
     if (!kernel) throw new ProgramError(`program.json: there is no kernel '${name}'.`);
-    return compile(this.device, name, kernel, this.variant, this.layout(kernel), this.readShader);
+    const variant = { ...this.variant, symbols: { ...this.variant.symbols, ...choice } };
+    return compile(this.device, name, kernel, variant, this.layout(kernel), this.readShader);
   }
 
   /**

@@ -70,6 +70,11 @@ export class Session {
     this.encoded = null;
   }
 
+  /** Whether the GPU holds nothing that a request could build on. */
+  get isNew() {
+    return !this.cached.length && !this.encoded;
+  }
+
   /** Forget the conversation. */
   reset() {
     this.cached = [];

@@ -4,7 +4,7 @@
  */
 
 /** @import { Phase } from "./types.d.ts" */
-/** @import { Runner, Symbols } from "./runner.js" */
+/** @import { BoundStep, Runner, Symbols } from "./runner.js" */
 
 /** Of one measured submission: browsers round timestamps to a tenth of a millisecond. */
 const LEAST_MS = 30;
@@ -104,10 +104,20 @@ export class Timer {
  * @returns {RecordPass}
  */
 export function recordSteps(runner, phase, numbers, symbols) {
-  const values = { ...runner.symbols, ...symbols };
-  const steps = numbers.map((number) => {
-    const { pipeline, group, dispatch } = (runner.steps.get(phase) ?? [])[number];
-    return { pipeline, group, sizes: dispatch.map((size) => size(values)) };
+  const bound = runner.steps.get(phase) ?? [];
+  const steps = numbers.map((number) => bound[number]);
+  return recordBound(steps, { ...runner.symbols, ...symbols });
+}
+
+/**
+ * Records steps with the dispatches that these symbols give.
+ * @param {BoundStep[]} bound
+ * @param {Symbols} symbols
+ * @returns {RecordPass}
+ */
+export function recordBound(bound, symbols) {
+  const steps = bound.map(({ pipeline, group, dispatch }) => {
+    return { pipeline, group, sizes: dispatch.map((size) => size(symbols)) };
   });
   return (pass) => {
     for (const { pipeline, group, sizes } of steps) {

@@ -19,7 +19,23 @@ export interface Variant {
    */
   matrices?: "rows" | "tiles" | "storage-tiles";
   symbols: Record<string, number>;
+  /** What a tuner may choose of the symbols, by group of kernels; the first is what `symbols` has. */
+  tuning?: Record<string, Choice[]>;
 }
+
+/** Symbol -> its value. */
+export type Choice = Record<string, number>;
+
+/** The steps of a phase that stand for a group of kernels when its choices are timed. */
+export interface Timed {
+  phase: Phase;
+  /** Their numbers in the phase. */
+  steps: number[];
+  symbols: { num_tokens: Size; position: Size };
+}
+
+/** What a tuner found, by group: names of choices (tuning.js). */
+export type Findings = Record<string, { taken: string; tried: string[] }>;
 
 export interface ProgramBuffer {
   kind: "state" | "input" | "weights" | "matrix" | "table" | "cache" | "scratch" | "output";
@@ -88,6 +104,7 @@ export interface Program {
   max_context_window_size: number;
   generated_ring_size: number;
   variants: Variant[];
+  tuning?: Record<string, Timed>;
   state: Record<string, number>;
   buffers: Record<string, ProgramBuffer>;
   records: Record<string, RecordPlace>;
@@ -218,6 +235,11 @@ export interface LoadOptions {
    * software adapters, which take long to compile them.
    */
   selfTest?: "auto" | "always" | "never";
+  /**
+   * Whether kernels are as a search on this device chose them, and whether it goes on, 300 ms at most,
+   * while nothing else is asked for after the load; true where it is left out.
+   */
+  tune?: boolean;
   /** Where downloaded files are kept; "auto" is the first of the others that the browser has. */
   store?: "auto" | "opfs" | "cache" | "memory";
   /** A download that brings nothing for so long is begun again; 30 s where it is left out. */
@@ -375,6 +397,8 @@ export interface Diagnostics extends DeviceReport {
   /** The plan, and what the model's GPU buffers take. */
   memory: Memory & { in_use_nbytes: number; num_buffers: number };
   self_test: SelfTestReport | null;
+  /** What the search for faster kernels took and tried on this device. */
+  tuning: Findings;
   measured: Measured | null;
 }
 

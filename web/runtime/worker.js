@@ -30,6 +30,8 @@ let model = null;
 const calls = new Map();
 /** @type {Promise<void>} the end of the last call */
 let last = Promise.resolve();
+/** Ends what is done while nobody calls. */
+let idle = new AbortController();
 
 function loaded() {
   if (!model) throw new ConfigError("no model is loaded. Call Engine.load first.");
@@ -115,6 +117,18 @@ async function answer(id, method, params, signal) {
   }
 }
 
+/** Search for faster kernels, where nobody waits and there is no conversation that it could spoil. */
+async function tuneWhileIdle() {
+  if (calls.size || !model?.tuner || !model.session.isNew) return;
+  idle = new AbortController();
+  try {
+    await model.tuner.run(idle.signal);
+  } catch (error) {
+    model.tuner = null;
+    console.debug(`tuning: ${error}`);
+  }
+}
+
 scope.onmessage = ({ data: { id, method, params } }) => {
   if (method === "interrupt") {
     for (const [other, controller] of calls) {
@@ -124,5 +138,6 @@ scope.onmessage = ({ data: { id, method, params } }) => {
   }
   const controller = new AbortController();
   calls.set(id, controller);
-  last = last.then(() => answer(id, method, params, controller.signal));
+  idle.abort();
+  last = last.then(() => answer(id, method, params, controller.signal)).then(tuneWhileIdle);
 };

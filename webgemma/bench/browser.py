@@ -228,4 +228,5 @@ def _as_bench(
         prefill=tuple(Rate(**rate) for rate in measured["prefill"]),
         decode=tuple(Rate(**rate) for rate in measured["decode"]),
         kernels=kernels, copy_bandwidth=copied, multiply_add_rate=multiplied,
+        tuning={group: found["taken"] for group, found in report["tuning"].items()},
     )  # fmt: skip

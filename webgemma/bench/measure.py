@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,6 +16,7 @@ from webgemma.progress import Progress, no_progress
 from webgemma.runtime.runner import Runner
 from webgemma.runtime.session import Session, open_session
 from webgemma.runtime.timing import kernel_seconds, steps_seconds
+from webgemma.runtime.tuning import running_choices
 
 PROMPTS = (16, 128, 512)
 CONTEXTS = (16, 256, 1024)
@@ -77,6 +78,8 @@ class Bench:
     """Bytes per second, read and written, of a plain copy."""
     multiply_add_rate: float
     """f32 operations per second of multiply-adds in registers."""
+    tuning: Mapping[str, str]
+    """Group of kernels -> the choice that a search on this machine took (runtime/tuning.py)."""
 
     @property
     def kernels_seconds(self) -> float:
@@ -174,7 +177,7 @@ def _measure(
         weights_nbytes=sum(kernel.weights_nbytes for kernel in kernels),
         load_seconds=session.load_s, first_token_seconds=first_token, prefill=tuple(prefill),
         decode=tuple(decode), kernels=tuple(kernels), copy_bandwidth=copied,
-        multiply_add_rate=multiplied,
+        multiply_add_rate=multiplied, tuning=running_choices(runner.variant),
     )  # fmt: skip
 
 

@@ -35,6 +35,7 @@ def _machine(bench: Bench) -> str:
         ("load", f"{bench.load_seconds:.2f} s"),
         ("first token", f"{1e3 * bench.first_token_seconds:.1f} ms after a prompt of "
                         f"{min(rate.tokens for rate in bench.prefill)} tokens"),
+        *((f"choice of {group}", choice) for group, choice in bench.tuning.items()),
     ]  # fmt: skip
     return format_table(rows)
 

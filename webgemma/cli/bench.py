@@ -18,6 +18,7 @@ EXAMPLES = """\b
 Examples:
   webgemma bench site
   webgemma bench site --prompts 128,512 --contexts 256,4096
+  webgemma bench site --tune
   webgemma bench site --browser
   webgemma bench site --variant subgroups --picture kernels.svg --json"""
 
@@ -38,6 +39,12 @@ Browser = Annotated[
     bool,
     typer.Option("--browser", help="In this machine's Chromium, by playwright, not natively."),
 ]
+Tune = Annotated[
+    bool,
+    typer.Option(
+        "--tune", help="Instead, try the kernels' choices; later sessions here use the fastest."
+    ),
+]
 Picture = Annotated[
     Path | None, typer.Option("--picture", metavar="FILE", help="Draw the kernels, as SVG.")
 ]
@@ -51,6 +58,7 @@ def bench(
     repeat: Repeat = 5,
     picture: Picture = None,
     browser: Browser = False,
+    tune: Tune = False,
     variant: options.Variant = "auto",
     limits: options.Limits = "browser",
     as_json: options.Json = False,
@@ -67,6 +75,10 @@ def bench(
     from webgemma.bench.report import as_json as to_data
     from webgemma.bench.report import as_text
 
+    if tune:
+        _refuse_with_tune(browser, prompts, contexts, picture)
+        _print_tuned(site, model, variant, limits, repeat, is_json=as_json, is_quiet=quiet)
+        return
     lengths = _numbers("--prompts", prompts)
     depths = _numbers("--contexts", contexts)
     options.check_folder_of(picture)
@@ -84,6 +96,40 @@ def bench(
     if picture is not None:
         picture.write_text(draw(result), encoding="utf-8")
     print(json.dumps(to_data(result), ensure_ascii=False) if as_json else as_text(result))
+
+
+def _refuse_with_tune(
+    browser: bool, prompts: str | None, contexts: str | None, picture: Path | None
+) -> None:
+    """Refuse what --tune would ignore.
+
+    Raises:
+        ConfigError: one of them is there.
+    """
+    given = {
+        "--browser": browser, "--prompts": prompts, "--contexts": contexts, "--picture": picture,
+    }  # fmt: skip
+    for option, value in given.items():
+        if value:
+            msg = f"--tune: got {option} beside it, expected it alone. Run the two one by one."
+            if option == "--browser":
+                msg = f"--tune: got {option} beside it; a page searches by itself, while it waits."
+            raise ConfigError(msg)
+
+
+def _print_tuned(
+    site: Path, model: str | None, variant: str, limits: str, repeat: int,
+    *, is_json: bool, is_quiet: bool,
+) -> None:  # fmt: skip
+    """Search, and print what was tried."""
+    from webgemma.bench.tune import as_json, as_text, tune
+
+    console = ConsoleProgress(amount="{} groups".format)
+    with nullcontext(no_progress) if is_quiet else console as progress:
+        tuned = tune(
+            site, model=model, variant=variant, limits=limits, repeat=repeat, progress=progress
+        )
+    print(json.dumps(as_json(tuned), ensure_ascii=False) if is_json else as_text(tuned))
 
 
 def _numbers(option: str, text: str | None) -> list[int] | None:

@@ -21,6 +21,7 @@ from webgemma.program.spec import (
     Step,
     Variant,
 )
+from webgemma.program.timed import timed_groups
 from webgemma.shaders import parse_bindings, render
 from webgemma.storage.layout import Matrix, plan_records
 
@@ -184,6 +185,7 @@ class ProgramBuilder:
             records=self.records,
             kernels=self.kernels,
             phases=phases,
+            tuning=timed_groups(phases, self.kernels, self.buffers),
             **facts,
         )
 

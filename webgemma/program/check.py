@@ -14,7 +14,7 @@ from typing import Any
 
 from webgemma.errors import ProgramError
 from webgemma.program.expr import evaluate
-from webgemma.program.spec import WEIGHTS, Program, Range, Size, Step
+from webgemma.program.spec import WEIGHTS, Program, Range, Size, Step, Variant
 
 BINDING_NBYTES = 128 << 20  # maxStorageBufferBindingSize
 BUFFER_NBYTES = 256 << 20  # maxBufferSize
@@ -51,9 +51,10 @@ def check(program: Program, shaders: Mapping[str, str]) -> Report:
         ProgramError: the first defect, with phase, step, kernel and binding.
     """
     report = Report(num_kernels=len(program.kernels), num_shaders=len(shaders))
-    for variant in program.variants:
+    check_timed(program)
+    for variant, chosen in chosen_variants(program):
         symbols = {
-            **variant.symbols,
+            **chosen,
             "context_window_size": program.max_context_window_size,
             "position": program.max_context_window_size - 1,
             "num_tokens": program.prefill_chunk_size,
@@ -62,11 +63,45 @@ def check(program: Program, shaders: Mapping[str, str]) -> Report:
         for phase, steps in program.phases.items():
             for step in steps:
                 check_step(program, phase, step, sizes, _phase_symbols(phase, symbols), report)
-        check_constants(program, variant.symbols)
+        check_constants(program, chosen)
+        check_choices(variant)
     check_kernels(program, shaders)
     check_records(program)
     count_dispatches(program, report)
     return report
+
+
+def chosen_variants(program: Program) -> Iterator[tuple[Variant, dict[str, int]]]:
+    """Every variant with its symbols, and with those of every choice of every group."""
+    for variant in program.variants:
+        yield variant, dict(variant.symbols)
+        for choices in variant.tuning.values():
+            for choice in choices[1:]:
+                yield variant, {**variant.symbols, **choice}
+
+
+def check_choices(variant: Variant) -> None:
+    """Check that choices of a group set the same symbols, and that the first is the default."""
+    for group, choices in variant.tuning.items():
+        for choice in choices:
+            if set(choice) != set(choices[0]):
+                got, expected = sorted(choice), sorted(choices[0])
+                msg = f"variant {variant.name}, tuning {group}: got {got}, expected {expected}"
+                raise ProgramError(msg)
+        default = {symbol: variant.symbols.get(symbol) for symbol in choices[0]}
+        if default != choices[0]:
+            msg = f"variant {variant.name}, tuning {group}: got {choices[0]} first"
+            raise ProgramError(f"{msg}, expected what symbols has: {default}")
+
+
+def check_timed(program: Program) -> None:
+    """Check that the steps which a tuner times are there."""
+    for group, timed in program.tuning.items():
+        steps = program.phases.get(timed.phase, ())
+        missing = [number for number in timed.steps if not 0 <= number < len(steps)]
+        if missing or not timed.steps:
+            msg = f"tuning {group}: got steps {list(timed.steps)} of phase {timed.phase}"
+            raise ProgramError(f"{msg}, expected some of its {len(steps)}")
 
 
 def _phase_symbols(phase: str, symbols: Mapping[str, int]) -> dict[str, int]:

@@ -51,6 +51,12 @@ def parse(expression: str) -> Evaluate:
     return _Parser(expression).parse()
 
 
+def names(expression: object) -> set[str]:
+    """The symbols that an expression mentions."""
+    tokens = _tokenize(str(expression))
+    return {token.text for token in tokens if token.kind == "name"} - set(FUNCTIONS)
+
+
 @dataclass(frozen=True, slots=True)
 class _Token:
     text: str

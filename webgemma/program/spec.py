@@ -6,6 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from webgemma.program.choices import (
+    F16_TUNING,
+    GPU_TUNING,
+    LAVAPIPE_TUNING,
+    SOFTWARE_TUNING,
+    Tuning,
+    default_symbols,
+)
 from webgemma.program.expr import evaluate
 from webgemma.tiles import Tiles, texture_nbytes
 
@@ -104,6 +112,8 @@ class Variant:
     matrices: str = "rows"
     """"rows": as they lie in the shards, in buffers. "tiles": in sampled textures, see tiles.py;
     "storage-tiles": in storage textures."""
+    tuning: Tuning = field(default_factory=dict)
+    """What a tuner may choose of `symbols`, which has every group's first choice."""
 
     def to_json(self) -> dict[str, Any]:
         """As in program.json."""
@@ -113,38 +123,46 @@ class Variant:
             "adapter": self.adapter,
             "matrices": self.matrices,
             "symbols": dict(self.symbols),
+            "tuning": {
+                group: [dict(choice) for choice in choices]
+                for group, choices in self.tuning.items()
+            },
         }
 
 
-GPU_SYMBOLS = {
-    "matvec_blocks": 0,
-    "matmul_tokens": 32,
-    "matmul_rows": 64,
-    "matmul_few_tokens": 32,
-    "matmul_few_rows": 64,
-}
-LAVAPIPE_SYMBOLS = {
-    "kv_nbytes": 4,
-    "matvec_blocks": 16,
-    "matmul_tokens": 8,
-    "matmul_rows": 128,
-    "matmul_few_tokens": 8,
-    "matmul_few_rows": 128,
-}
-SOFTWARE_SYMBOLS = {**LAVAPIPE_SYMBOLS, "matmul_tokens": 16, "matmul_few_rows": 64}
+def _variant(
+    name: str,
+    requires: tuple[str, ...],
+    tuning: Tuning,
+    adapter: str = "any",
+    matrices: str = "rows",
+    **symbols: int,
+) -> Variant:
+    """A variant with the first choices of its tuning."""
+    return Variant(
+        name, requires, {**symbols, **default_symbols(tuning)}, adapter, matrices, tuning
+    )
+
+
 VARIANTS = (
-    Variant("lavapipe", ("subgroups",), LAVAPIPE_SYMBOLS, "lavapipe", "storage-tiles"),
-    Variant("software", ("subgroups",), SOFTWARE_SYMBOLS, "software", "tiles"),
-    Variant("f16+subgroups", ("shader-f16", "subgroups"), {"kv_nbytes": 2, **GPU_SYMBOLS}),
-    Variant("f16", ("shader-f16",), {"kv_nbytes": 2, **GPU_SYMBOLS}),
-    Variant("subgroups", ("subgroups",), {"kv_nbytes": 4, **GPU_SYMBOLS}),
-    Variant("f32", (), {"kv_nbytes": 4, **GPU_SYMBOLS}),
-)
+    _variant(
+        "lavapipe", ("subgroups",), LAVAPIPE_TUNING, "lavapipe", "storage-tiles",
+        kv_nbytes=4, matvec_blocks=2,
+    ),
+    _variant(
+        "software", ("subgroups",), SOFTWARE_TUNING, "software", "tiles",
+        kv_nbytes=4, matvec_blocks=2,
+    ),
+    _variant(
+        "f16+subgroups", ("shader-f16", "subgroups"), F16_TUNING, kv_nbytes=2, matvec_blocks=0
+    ),
+    _variant("f16", ("shader-f16",), F16_TUNING, kv_nbytes=2, matvec_blocks=0),
+    _variant("subgroups", ("subgroups",), GPU_TUNING, kv_nbytes=4, matvec_blocks=0),
+    _variant("f32", (), GPU_TUNING, kv_nbytes=4, matvec_blocks=0),
+)  # fmt: skip
 """In order of preference; `kv_nbytes` is the size of one element of the caches, `matvec_blocks`
-how many blocks of four rows a workgroup of a matrix-vector kernel takes for every twins of its
-invocations (0: as many as it has teams), `matmul_tokens` and `matmul_rows` how many tokens
-and rows a workgroup of a matrix product takes, `matmul_few_tokens` and `matmul_few_rows` the same
-of a small matrix."""
+how many blocks of four rows an invocation of a matrix-vector kernel takes for every twins of its
+(0: none by itself, teams take one each); choices.py has the others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +216,21 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
+class Timed:
+    """The steps that stand for a group of kernels when its choices are timed (timed.py)."""
+
+    phase: str
+    steps: tuple[int, ...]
+    """Their numbers in the phase."""
+    symbols: Mapping[str, Size]
+    """`num_tokens` and `position` that they are timed with."""
+
+    def to_json(self) -> dict[str, Any]:
+        """As in program.json."""
+        return {"phase": self.phase, "steps": list(self.steps), "symbols": dict(self.symbols)}
+
+
+@dataclass(frozen=True, slots=True)
 class Program:
     """Everything a runner needs to know to run a model."""
 
@@ -215,6 +248,8 @@ class Program:
     variants: tuple[Variant, ...] = field(default=VARIANTS)
     image: Mapping[str, Any] | None = None
     """What the images of a model that sees must be: docs/program.md."""
+    tuning: Mapping[str, Timed] = field(default_factory=dict)
+    """Group of kernels, as variants name them -> what is timed for it."""
 
     def to_json(self) -> dict[str, Any]:
         """The content of program.json."""
@@ -229,6 +264,7 @@ class Program:
             "generated_ring_size": self.generated_ring_size,
             "num_hidden_layers": self.num_hidden_layers,
             "variants": [variant.to_json() for variant in self.variants],
+            "tuning": {group: timed.to_json() for group, timed in self.tuning.items()},
             "state": dict(STATE_WORDS),
             "buffers": {name: buffer.to_json() for name, buffer in self.buffers.items()},
             "records": {name: place.to_json() for name, place in self.records.items()},
@@ -269,6 +305,10 @@ def program_from_json(data: Mapping[str, Any]) -> Program:
         },
         variants=tuple(_variant_from_json(v) for v in data["variants"]),
         image=data.get("image"),
+        tuning={
+            group: Timed(timed["phase"], tuple(timed["steps"]), timed["symbols"])
+            for group, timed in data.get("tuning", {}).items()
+        },
     )
 
 
@@ -284,6 +324,7 @@ def _variant_from_json(data: Mapping[str, Any]) -> Variant:
         symbols=data["symbols"],
         adapter=data.get("adapter", "any"),
         matrices=data.get("matrices", "rows"),
+        tuning={group: tuple(choices) for group, choices in data.get("tuning", {}).items()},
     )
 
 

@@ -140,8 +140,10 @@ class Runner:
         names = {step.kernel for steps in self.program.phases.values() for step in steps}
         return {name: kernel for name, kernel in self.program.kernels.items() if name in names}
 
-    def create_pipeline(self, name: str, kernel: Kernel, shaders: Mapping[str, str]) -> Any:
-        """Compile the kernel's shader for this variant.
+    def create_pipeline(
+        self, name: str, kernel: Kernel, shaders: Mapping[str, str], **choice: int
+    ) -> Any:
+        """Compile the kernel's shader for this variant, or with other values of its symbols.
 
         Raises:
             GpuError: naga or the driver refuses it; names the file.
@@ -158,7 +160,7 @@ class Runner:
                 compute={
                     "module": self.modules[code],
                     "entry_point": "main",
-                    "constants": {c: self.size(v) for c, v in kernel.constants.items()},
+                    "constants": {c: self.size(v, **choice) for c, v in kernel.constants.items()},
                 },
             )
         except wgpu.GPUError as error:

@@ -29,6 +29,7 @@ from webgemma.runtime.sampling import Choice, Sampling
 from webgemma.runtime.shards import SiteModel, open_site_model
 from webgemma.runtime.steps import Chunk, common_prefix, make_steps
 from webgemma.runtime.tools import CallText, Toolset, check_tools
+from webgemma.runtime.tuning import recall, tuned_variant
 from webgemma.runtime.vision import (
     Image,
     Pixels,
@@ -356,6 +357,7 @@ def open_session(
     variant: str = "auto",
     limits: str = "browser",
     context_window_size: int | None = None,
+    tuned: bool = True,
 ) -> Session:
     """Load a model of a site onto the GPU.
 
@@ -366,6 +368,7 @@ def open_session(
             software.
         limits: "browser" for WebGPU's default limits, "adapter" for the adapter's own.
         context_window_size: Tokens the caches hold; the manifest's default by default.
+        tuned: Whether kernels are as a search on this machine (`webgemma bench --tune`) chose them.
 
     Raises:
         ConfigError: no such model, or a context the model does not have.
@@ -380,6 +383,8 @@ def open_session(
     chosen = choose_variant(
         program.variants, adapter_features(adapter), variant, adapter_kinds(adapter)
     )
+    if tuned:
+        chosen = tuned_variant(chosen, recall(opened.program_sha256, adapter, chosen))
     device = request_device(chosen.requires, limits=limits, adapter=adapter)
     runner = Runner(device, program, opened.shaders(), variant=chosen, context_window_size=context)
     for shard in opened.shards():

@@ -74,6 +74,11 @@ class SiteModel:
             msg = f"{self.folder / PROGRAM}: got no valid program ({error!r}). Build again."
             raise FormatError(msg) from error
 
+    @property
+    def program_sha256(self) -> str:
+        """The SHA-256 of program.json, as the manifest has it."""
+        return str(self.manifest["files"][PROGRAM]["sha256"])
+
     def shaders(self) -> dict[str, str]:
         """File -> WGSL text, of all shaders."""
         files = (path for path in self.manifest["files"] if path.endswith(".wgsl"))

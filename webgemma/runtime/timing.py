@@ -11,6 +11,7 @@ import wgpu
 from numpy.typing import NDArray
 
 from webgemma.program.expr import evaluate
+from webgemma.program.spec import Step
 from webgemma.runtime.runner import Runner
 
 LEAST_SECONDS = 0.03
@@ -19,6 +20,8 @@ MOST_LOOPS = 256
 
 Record = Callable[[Any], None]
 """Records dispatches into a compute pass."""
+BoundStep = tuple[Step, Any, Any]
+"""A step, its pipeline and its bind group."""
 
 
 def seconds_of(device: Any, record: Record, *, repeat: int) -> float:
@@ -29,14 +32,35 @@ def seconds_of(device: Any, record: Record, *, repeat: int) -> float:
         record: Called once for every loop.
         repeat: Measured submissions; one more warms up.
     """
-    loops = 1
     mark = device.create_buffer(size=4, usage=wgpu.BufferUsage.COPY_SRC)
+    loops = _enough_loops(device, record, mark)
+    return statistics.median(_submit(device, record, loops, mark) for _ in range(repeat)) / loops
+
+
+def best_seconds(device: Any, records: Sequence[Record], *, repeat: int) -> list[float]:
+    """The least time of each of some records, taken in turn so that all meet the same machine.
+
+    Args:
+        device: An open device.
+        records: Each called once for every loop; all are looped as often as the first needs.
+        repeat: Rounds; one more warms up.
+    """
+    mark = device.create_buffer(size=4, usage=wgpu.BufferUsage.COPY_SRC)
+    loops = _enough_loops(device, records[0], mark)
+    rounds = [
+        [_submit(device, record, loops, mark) for record in records] for _ in range(repeat + 1)
+    ]
+    return [min(times) / loops for times in zip(*rounds[1:], strict=True)]
+
+
+def _enough_loops(device: Any, record: Record, mark: Any) -> int:
+    """How many rounds take LEAST_SECONDS."""
+    loops = 1
     while True:
         elapsed = _submit(device, record, loops, mark)
         if elapsed >= LEAST_SECONDS or loops >= MOST_LOOPS:
-            break
+            return loops
         loops = min(MOST_LOOPS, max(2 * loops, round(loops * LEAST_SECONDS / max(elapsed, 1e-6))))
-    return statistics.median(_submit(device, record, loops, mark) for _ in range(repeat)) / loops
 
 
 def _submit(device: Any, record: Record, loops: int, mark: Any) -> float:
@@ -104,9 +128,14 @@ def steps_seconds(
 
     What they compute is nonsense, the steps between them being left out; how long it takes is not.
     """
-    values = {**runner.symbols, **symbols}
     bound = [runner.steps[phase][number] for number in numbers]
-    sizes = [tuple(evaluate(size, values) for size in step.dispatch) for step, _, _ in bound]
+    record = record_steps(bound, {**runner.symbols, **symbols})
+    return seconds_of(runner.device, record, repeat=repeat)
+
+
+def record_steps(bound: Sequence[BoundStep], symbols: Mapping[str, int]) -> Record:
+    """Records steps with the dispatches that these symbols give."""
+    sizes = [tuple(evaluate(size, symbols) for size in step.dispatch) for step, _, _ in bound]
 
     def record(compute: Any) -> None:
         for (_, pipeline, group), (x, y, z) in zip(bound, sizes, strict=True):
@@ -114,4 +143,4 @@ def steps_seconds(
             compute.set_bind_group(0, group)
             compute.dispatch_workgroups(x, y, z)
 
-    return seconds_of(runner.device, record, repeat=repeat)
+    return record

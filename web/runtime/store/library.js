@@ -13,7 +13,8 @@
 import { sha256 } from "../hash.js";
 
 const RECORD = /^(model|loading)-[0-9a-f]{64}\.json$/;
-const FILE = /^[0-9a-f]{64}$/;
+/** A file of a model, or what a tuner found of its program. */
+const FILE = /^(?:tuning-)?([0-9a-f]{64})(?:\.json)?$/;
 
 /** @typedef {{url: string, manifest: Manifest}} ModelRecord */
 
@@ -106,7 +107,8 @@ async function sweep(store) {
     records.flatMap(({ manifest }) => Object.values(manifest.files).map((file) => file.sha256)),
   );
   for (const name of sizes.keys()) {
-    if (FILE.test(name) && !needed.has(name)) await store.backend.remove(name);
+    const hash = FILE.exec(name)?.[1];
+    if (hash && !needed.has(hash)) await store.backend.remove(name);
   }
 }
 

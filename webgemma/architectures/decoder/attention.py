@@ -7,10 +7,11 @@ from typing import Any
 from webgemma.architectures.decoder.base import Decoder
 from webgemma.architectures.decoder.qkv import HeadNorms, qkv
 from webgemma.program.builder import Bound
-from webgemma.program.spec import Range
+from webgemma.program.spec import Range, Size
 
 KEYS = 32  # keys per step of the attention kernel
-SPLIT_KEYS = 64  # keys per workgroup when decode splits them
+SPLIT_KEYS = 64  # keys per workgroup when decode splits them: at least, a tuner may take more
+SPLIT_CONSTANTS: dict[str, Size] = {"SPLIT_KEYS": "attention_split_keys"}
 
 
 def attention(
@@ -88,7 +89,10 @@ def _attend_decode(
     width = c.num_attention_heads * c.head_dim
     vectors = min(most_row_vectors(c.head_dim), -(-group // 4))
     launch = d.builder.kernel(
-        "attention", f"attention_split.{name}", {**params, "split": True, "row_vectors": vectors}
+        "attention",
+        f"attention_split.{name}",
+        {**params, "split": True, "row_vectors": vectors},
+        SPLIT_CONSTANTS,
     )
     most_splits = c.max_context_window_size // SPLIT_KEYS + 2
     parts: dict[str, Bound] = {
@@ -98,7 +102,7 @@ def _attend_decode(
     }
     window = params["window"]
     oldest = f"max(0, position + 1 - {window}) // {KEYS} * {KEYS}" if window else "0"
-    splits = f"ceil_div(position + 1 - {oldest}, {SPLIT_KEYS})"
+    splits = f"ceil_div(position + 1 - {oldest}, attention_split_keys)"
     d.builder.step(
         "decode",
         f"layers.{layer}.attention",
@@ -110,7 +114,7 @@ def _attend_decode(
     d.builder.step(
         "decode",
         f"layers.{layer}.attention_combine",
-        d.builder.kernel("attention_combine", f"attention_combine.{name}", merge),
+        d.builder.kernel("attention_combine", f"attention_combine.{name}", merge, SPLIT_CONSTANTS),
         {**parts, "y": d.row("decode.attention", width)},
         (c.num_attention_heads, 1, 1),
     )

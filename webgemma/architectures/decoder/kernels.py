@@ -10,8 +10,9 @@ from webgemma.program.builder import Bound, Launch
 from webgemma.program.spec import Range, Size
 from webgemma.storage.layout import Matrix, Piece
 
-WORKGROUP = 64  # invocations of a matvec workgroup
-MOST_TEAMS = 16  # of a workgroup
+MOST_TEAMS = 16  # of a matvec workgroup
+MOST_LANES = 128  # of a team
+LONG_GROUPS = 256  # of 32 columns: rows from here on are shared by more lanes
 ROWS = 4  # of a block, which a team computes
 ROWS_FOR_TWO_TWINS = 1024
 FEW_WEIGHTS = 1 << 20  # of a matrix whose products are done before a larger kernel is compiled
@@ -29,12 +30,13 @@ def matvec(
     """A matrix-vector kernel over one piece of a matrix."""
     params = {
         **storage_params(matrix, piece),
-        **matvec_shape(piece.rows, matrix.in_features),
+        **matvec_shape(piece.rows),
         "norm": template != "matvec",
         **extra,
     }
     name = f"{template}{mode}.{matrix.storage.name}.{piece.rows}x{matrix.in_features}"
-    return d.builder.kernel(template, name, params, constants)
+    launched = {**matvec_constants(matrix.in_features), **(constants or {})}
+    return d.builder.kernel(template, name, params, launched)
 
 
 def matmul(
@@ -63,7 +65,8 @@ def matmul(
         "activation": d.config.activation,
     }
     name = f"matmul_{mode}.{matrix.storage.name}.{piece.rows}x{matrix.in_features}"
-    launch = d.builder.kernel("matmul", name, params, {"Y_START": y_start})
+    constants = {**matmul_constants(piece.rows, matrix.in_features), "Y_START": y_start}
+    launch = d.builder.kernel("matmul", name, params, constants)
     dispatch = matmul_dispatch(piece.rows, matrix.in_features)
     bound: dict[str, Bound] = {
         "state": Range("state"),
@@ -88,16 +91,21 @@ def rms_norm(
     d.builder.step(phase, label, launch, bound, (rows, 1, 1))
 
 
-def matvec_lanes(in_features: int) -> int:
-    """Invocations that share a row: a power of two, no more than there are groups of 32."""
+def matvec_lanes(in_features: int) -> str:
+    """Invocations that share a row: no more than there are groups of 32, a power of two."""
     groups = in_features // 32
-    most = 64 if groups >= 256 else 32
-    return min(most, 1 << (groups.bit_length() - 1))
+    most = min(MOST_LANES, 1 << (groups.bit_length() - 1))
+    return f"min({most}, {'matvec_long_lanes' if groups >= LONG_GROUPS else 'matvec_lanes'})"
 
 
-def matvec_teams(in_features: int) -> int:
+def matvec_teams(in_features: int) -> str:
     """Teams of a workgroup, each with a block of four rows."""
-    return min(WORKGROUP // matvec_lanes(in_features), MOST_TEAMS)
+    return f"max(1, min({MOST_TEAMS}, matvec_workgroup // {matvec_lanes(in_features)}))"
+
+
+def matvec_constants(in_features: int) -> dict[str, Size]:
+    """Override constants of a matrix-vector kernel."""
+    return {"LANES": matvec_lanes(in_features), "TEAMS": matvec_teams(in_features)}
 
 
 def matmul_shape(rows: int, in_features: int) -> dict[str, bool]:
@@ -107,8 +115,14 @@ def matmul_shape(rows: int, in_features: int) -> dict[str, bool]:
 
 def matmul_dispatch(rows: int, in_features: int) -> tuple[Size, Size, Size]:
     """Workgroups of a matrix product over `rows` rows, gate rows and up rows counted alike."""
+    tile = matmul_constants(rows, in_features)
+    return (f"ceil_div({rows}, {tile['TILE_N']})", f"ceil_div(num_tokens, {tile['TILE_M']})", 1)
+
+
+def matmul_constants(rows: int, in_features: int) -> dict[str, Size]:
+    """Override constants of a matrix product."""
     size = "matmul_few" if matmul_shape(rows, in_features)["few"] else "matmul"
-    return (f"ceil_div({rows}, {size}_rows)", f"ceil_div(num_tokens, {size}_tokens)", 1)
+    return {"TILE_M": f"{size}_tokens", "TILE_N": f"{size}_rows"}
 
 
 def matvec_twins(rows: int) -> int:
@@ -119,19 +133,15 @@ def matvec_twins(rows: int) -> int:
     return 2 if rows >= ROWS_FOR_TWO_TWINS else 1
 
 
-def matvec_shape(rows: int, in_features: int) -> dict[str, int]:
-    """How a matrix-vector kernel shares the rows out: parameters of the template."""
-    return {
-        "lanes": matvec_lanes(in_features),
-        "teams": matvec_teams(in_features),
-        "twins": matvec_twins(rows),
-    }
+def matvec_shape(rows: int) -> dict[str, int]:
+    """What a matrix-vector kernel unrolls: a parameter of the template."""
+    return {"twins": matvec_twins(rows)}
 
 
 def matvec_dispatch(rows: int, in_features: int) -> str:
-    """Workgroups of a matrix-vector kernel over `rows` rows, an expression of `matvec_blocks`."""
-    most = f"max({matvec_teams(in_features)}, matvec_blocks * {matvec_twins(rows)})"
-    return f"ceil_div({-(-rows // ROWS)}, {most})"
+    """Workgroups of a matrix-vector kernel over `rows` rows."""
+    blocks = f"{matvec_teams(in_features)} * max(1, matvec_blocks * {matvec_twins(rows)})"
+    return f"ceil_div({-(-rows // ROWS)}, {blocks})"
 
 
 def storage_params(matrix: Matrix, piece: Piece) -> dict[str, Any]:

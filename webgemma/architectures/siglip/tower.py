@@ -8,6 +8,7 @@ from typing import Any
 
 from webgemma.architectures.decoder.attention import most_row_vectors
 from webgemma.architectures.decoder.kernels import (
+    matmul_constants,
     matmul_dispatch,
     matmul_shape,
     only_piece,
@@ -19,7 +20,7 @@ from webgemma.architectures.weights import FLOATS, WeightPlan, all_rows, check_h
 from webgemma.checkpoint import Tensor
 from webgemma.errors import UnsupportedError
 from webgemma.program.builder import Bound, ProgramBuilder, Scratch
-from webgemma.program.spec import Range
+from webgemma.program.spec import Range, Size
 from webgemma.storage.layout import Matrix
 from webgemma.storage.types import K_MULTIPLE
 
@@ -51,9 +52,10 @@ class Tower:
     def step(
         self, label: str, template: str, name: str, params: Mapping[str, Any],
         bound: Mapping[str, Bound], dispatch: tuple[Any, Any, Any],
+        constants: Mapping[str, Size] | None = None,
     ) -> None:  # fmt: skip
         """Append a dispatch."""
-        launch = self.builder.kernel(template, name, params)
+        launch = self.builder.kernel(template, name, params, constants)
         self.builder.step(PHASE, label, launch, bound, dispatch)
 
     def linear(
@@ -90,11 +92,12 @@ class Tower:
             "activation": "gelu_tanh",
             "softcap": 0.0,
         }
-        shape = f"{matrix.storage.name}.{matrix.rows}x{matrix.in_features}"
-        name = f"matmul_{mode}_bias_{bias_kind}.{shape}"
+        sizes = f"{matrix.storage.name}.{matrix.rows}x{matrix.in_features}"
+        name = f"matmul_{mode}_bias_{bias_kind}.{sizes}"
         all_bound = {"state": Range("state"), "w": Range(piece.buffer), **bound}
-        dispatch = matmul_dispatch(matrix.rows, matrix.in_features)
-        self.step(label, "matmul", name, params, all_bound, dispatch)
+        shape = (matrix.rows, matrix.in_features)
+        dispatch, constants = matmul_dispatch(*shape), matmul_constants(*shape)
+        self.step(label, "matmul", name, params, all_bound, dispatch, constants)
 
     def norm(self, ours: str, y: Bound, layer: int | None = None) -> None:
         """Append y = LayerNorm(x) of the residual stream."""
