@@ -12,12 +12,16 @@ from webgemma.bench import bench
 from webgemma.bench.chart import draw
 from webgemma.bench.measure import choose_lengths
 from webgemma.bench.report import as_json, as_text
+from webgemma.bench.tune import Tuned
+from webgemma.bench.tune import as_text as tune_as_text
 from webgemma.build import build_site
 from webgemma.cli import main
 from webgemma.errors import ConfigError
 from webgemma.resources import built_in_model
 from webgemma.runtime.session import open_session
-from webgemma.runtime.timing import seconds_of
+from webgemma.runtime.timing import best_seconds, seconds_of
+from webgemma.runtime.tuner import Trial
+from webgemma.runtime.tuning import choice_name, running_choices
 
 
 @pytest.fixture(scope="module")
@@ -97,6 +101,21 @@ def test_loops_are_counted():
         assert seconds <= got <= 1.6 * seconds
 
 
+def test_the_least_of_each_counts():
+    """Records take turns, and are looped alike."""
+    sleeper = Sleeper(0.002)
+
+    def record(times):
+        def once(sleeper):
+            sleeper.recorded += times
+
+        return once
+
+    single, triple = best_seconds(sleeper, [record(1), record(3)], repeat=3)
+    assert 0.002 <= single < 0.004
+    assert 2 * single < triple < 5 * single
+
+
 def test_text_and_picture(result):
     text = as_text(result)
     assert result.adapter in text
@@ -132,9 +151,41 @@ def test_command(site, tmp_path, capsys):
     assert picture.read_text(encoding="utf-8").startswith("<svg")
 
 
+@pytest.mark.gpu
+def test_tune(site, tmp_path, capsys, monkeypatch):
+    """What it prints is what it tried; a later session, and its bench, use what was taken."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    with pytest.raises(SystemExit) as exit_info:
+        main(["bench", str(site), "--tune", "--variant", "f32", "--repeat", "1", "--json", "-q"])
+    assert exit_info.value.code in (0, None)
+    trials = json.loads(capsys.readouterr().out)["trials"]
+    with open_session(site, variant="f32") as session:
+        running = running_choices(session.runner.variant)
+        tuning = session.runner.variant.tuning
+    assert [(trial["group"], trial["choice"]) for trial in trials] == [
+        (group, choice_name(choice)) for group in tuning for choice in tuning[group]
+    ]
+    assert all(trial["seconds"] > 0 for trial in trials)
+    assert {trial["group"]: trial["choice"] for trial in trials if trial["taken"]} == running
+    result = bench(site, variant="f32", prompts=[2], contexts=[4], repeat=1)
+    assert result.tuning == running
+    assert all(choice in as_text(result) for choice in running.values())
+
+
+def test_text_of_a_search():
+    trials = (Trial("matvec", "lanes=8", 0.002, False), Trial("matvec", "lanes=4", 0.001, True))
+    text = tune_as_text(Tuned("Pebble", "f32", "llvmpipe", "Vulkan", trials))
+    assert text.splitlines()[-2:] == [
+        "matvec   lanes=8  2.00          1.00",
+        "matvec   lanes=4  1.00          0.50  taken",
+    ]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["--tune", "--browser"], "--tune: got --browser beside it; a page searches by itself"),
+        (["--tune", "--prompts", "16"], "--tune: got --prompts beside it, expected it alone"),
         (["--prompts", "16;32"], "--prompts: got '16;32', expected whole numbers"),
         (["--prompts", "1000000"], "prompt: got 1000000 tokens, expected 1 to"),
         (["--picture", "no/such/folder/x.svg"], "got no folder"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 
 import numpy as np
 import pytest
@@ -40,7 +41,7 @@ def findings(variant: Variant, number: int) -> dict:
 
 
 @pytest.fixture(autouse=True)
-def cache(tmp_path, monkeypatch):
+def cache_folder(tmp_path, monkeypatch):
     """Findings of other tests and of this machine's user are out of sight."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
@@ -79,28 +80,32 @@ def test_a_choice_whose_dispatch_does_not_follow_fails_the_self_test(sites, give
     assert any(error.is_wrong for error in errors)
 
 
+TOKENS = np.random.default_rng(3).integers(5, 255, NUM_TOKENS).tolist()
+
+
+def run(site, variant, *, tuned):
+    """(the choices that run, logits of the tokens, the greedy tokens after them)."""
+    with open_session(site, variant=variant, tuned=tuned) as session:
+        running = running_choices(session.runner.variant)
+        return running, session.logits(TOKENS), greedy_tokens(session, TOKENS, COUNT)
+
+
 @pytest.fixture(scope="module")
-def expected(sites):
-    """Logits of the f32 variant as it is by itself, and its greedy tokens."""
-    tokens = np.random.default_rng(3).integers(5, 255, NUM_TOKENS).tolist()
-    with open_session(sites["gemma2-Q4_K"], variant="f32", tuned=False) as session:
-        logits = session.logits(tokens)
-        return tokens, logits, greedy_tokens(session, tokens, COUNT)
+def by_itself(sites):
+    """A variant's name -> what it gives without choices."""
+    return cache(lambda variant: run(sites["gemma2-Q4_K"], variant, tuned=False))
 
 
 @pytest.mark.gpu
 @pytest.mark.parametrize(("name", "number"), CASES)
-def test_every_choice_gives_the_same_logits(sites, expected, name, number):
-    tokens, logits, greedy = expected
+def test_every_choice_gives_the_same_logits(sites, by_itself, name, number):
     site = sites["gemma2-Q4_K"]
     taken = findings(VARIANTS[name], number)
     program = open_site_model(site).program_sha256
     remember(program, choose_adapter(), VARIANTS[name], taken)
-    with open_session(site, variant=name) as session:
-        running = running_choices(session.runner.variant)
-        assert running == {group: found["taken"] for group, found in taken.items()}
-        got = session.logits(tokens)
-        produced = greedy_tokens(session, tokens, COUNT)
+    default, logits, greedy = by_itself(name)
+    running, got, produced = run(site, name, tuned=True)
+    assert running == {group: found["taken"] for group, found in taken.items()} != default
     tolerance = TOLERANCE["f16" if "f16" in name else "f32"]
     check_argmax(got, logits, tolerance)
     difference = np.abs(got - logits).max()
@@ -110,11 +115,9 @@ def test_every_choice_gives_the_same_logits(sites, expected, name, number):
 
 
 @pytest.mark.gpu
-def test_a_choice_that_attention_does_not_follow_spoils_what_is_decoded(
-    sites, expected, monkeypatch
-):
+def test_a_choice_that_attention_does_not_follow_spoils_what_is_decoded(sites, monkeypatch):
     """Its dispatch counts parts of 256 keys, its kernels take 64."""
-    tokens, site = expected[0], sites["gemma2-Q4_K"]
+    site = sites["gemma2-Q4_K"]
     compiled = Runner.create_pipeline
 
     def create(self, name, kernel, shaders):
@@ -127,7 +130,7 @@ def test_a_choice_that_attention_does_not_follow_spoils_what_is_decoded(
         remember(program, choose_adapter(), VARIANTS["f32"], taken)
         monkeypatch.setattr(Runner, "create_pipeline", create)
         with open_session(site, variant="f32") as session:
-            greedy_tokens(session, tokens, 2)
+            greedy_tokens(session, TOKENS, 2)
             decoded.append(session.runner.read_next_logits())
     assert np.abs(decoded[1] - decoded[0]).max() > 100 * TOLERANCE["f32"]
 

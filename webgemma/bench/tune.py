@@ -43,7 +43,7 @@ def tune(
         model: The model's id; the first by default.
         variant: As `open_session` takes it.
         limits: As `open_session` takes it.
-        repeat: Rounds in which the choices of a group take turns.
+        repeat: A multiple of the rounds in which the choices of a group take turns.
         progress: Told the groups done, of all.
 
     Raises:

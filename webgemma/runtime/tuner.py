@@ -12,6 +12,8 @@ from webgemma.runtime.runner import Runner
 from webgemma.runtime.timing import Record, best_seconds, record_steps
 from webgemma.runtime.tuning import FASTER, Findings, choice_name
 
+ROUNDS = 4  # the least of so many counts, for each repetition
+
 
 @dataclass(frozen=True, slots=True)
 class Trial:
@@ -39,7 +41,7 @@ def search(
     Args:
         runner: Its weights need not be there: time does not depend on them.
         shaders: WGSL text by the file names the program gives.
-        repeat: Rounds.
+        repeat: ROUNDS rounds each.
         progress: Told the groups done, of all.
     """
     groups = [
@@ -52,7 +54,7 @@ def search(
         records = [record_choice(runner, shaders, timed, choice) for choice in choices]
         symbols = {name: runner.size(size) for name, size in timed.symbols.items()}
         runner.write_state({**symbols, "num_generated": 0})
-        times = best_seconds(runner.device, records, repeat=repeat)
+        times = best_seconds(runner.device, records, repeat=ROUNDS * repeat)
         taken = pick(times)
         trials += [
             Trial(group, choice_name(choice), seconds, i == taken)
