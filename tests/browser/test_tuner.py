@@ -91,7 +91,7 @@ def test_every_choice_passes_the_self_test(pebble: SiteServer, open_page: Any, n
 def test_a_choice_that_is_not_followed_fails_it(pebble: SiteServer, open_page: Any) -> None:
     """A kernel whose workgroups lie as if they were of another size leaves rows out."""
     spoil = ["workgroup.x * TEAMS", "workgroup.x * 1u"]
-    failed, *_ = open_page(pebble).engine().evaluate(TRY, ["software", spoil])
+    failed, *_ = open_page(pebble).engine().evaluate(TRY, ["f32", spoil])
     assert "computes wrong numbers" in failed
 
 

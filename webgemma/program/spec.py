@@ -9,7 +9,8 @@ from typing import Any
 from webgemma.program.choices import (
     F16_TUNING,
     GPU_TUNING,
-    LAVAPIPE_TUNING,
+    LAVAPIPE_MATMUL,
+    SOFTWARE_MATMUL,
     SOFTWARE_TUNING,
     Tuning,
     default_symbols,
@@ -146,12 +147,12 @@ def _variant(
 
 VARIANTS = (
     _variant(
-        "lavapipe", ("subgroups",), LAVAPIPE_TUNING, "lavapipe", "storage-tiles",
-        kv_nbytes=4, matvec_blocks=2,
+        "lavapipe", ("subgroups",), SOFTWARE_TUNING, "lavapipe", "storage-tiles",
+        kv_nbytes=4, matvec_blocks=2, **LAVAPIPE_MATMUL,
     ),
     _variant(
         "software", ("subgroups",), SOFTWARE_TUNING, "software", "tiles",
-        kv_nbytes=4, matvec_blocks=2,
+        kv_nbytes=4, matvec_blocks=2, **SOFTWARE_MATMUL,
     ),
     _variant(
         "f16+subgroups", ("shader-f16", "subgroups"), F16_TUNING, kv_nbytes=2, matvec_blocks=0
