@@ -74,6 +74,11 @@ WRITE = """async ([name, text]) => {
   await (await openStore()).backend.write(name, new TextEncoder().encode(text));
 }"""
 
+DELETE = """async () => {
+  const { deleteStoredModel } = await import("/webgemma/index.js");
+  await deleteStoredModel("/models/pebble/");
+}"""
+
 
 def memory_file(server: SiteServer) -> str:
     """The name of the file that findings of the built-in model's program are in."""
@@ -110,6 +115,8 @@ def test_what_is_tried_is_kept(pebble: SiteServer, open_page: Any) -> None:
     assert kept == after
     again, _ = page.evaluate(WAIT)
     assert again == after
+    page.evaluate(DELETE)
+    assert page.evaluate(READ, memory_file(pebble)) is None
 
 
 def test_what_was_taken_is_used_and_damage_is_not(pebble: SiteServer, open_page: Any) -> None:

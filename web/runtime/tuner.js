@@ -12,6 +12,7 @@
 import { Timer, recordBound } from "./timing.js";
 import { choiceName } from "./tuning.js";
 
+const PAUSE_MS = 500; // who loads a model often asks at once
 const BUDGET_MS = 300; // of a visit, compilation and all
 const ROUND_MS = 5; // of a measured submission: far above a clock's resolution
 const ROUNDS = 6; // the first of them warms up
@@ -62,14 +63,23 @@ export class Tuner {
    * @param {AbortSignal} signal
    */
   async run(signal) {
-    for (const { group, timed, choices } of this.groups) {
-      const { tried } = this.findings[group];
-      for (const choice of choices.filter((one) => !tried.includes(choiceName(one)))) {
-        await within(this.runner.prepare(timed.phase), { deadline: Infinity, signal });
-        if (signal.aborted || this.leftMs <= this.longestMs) return;
-        await this.attempt(group, timed, choice, signal);
-      }
+    const untried = this.untried();
+    if (!untried.length) return;
+    await within(new Promise(() => {}), { deadline: performance.now() + PAUSE_MS, signal });
+    for (const { group, timed, choice } of untried) {
+      await within(this.runner.prepare(timed.phase), { deadline: Infinity, signal });
+      if (signal.aborted || this.leftMs <= this.longestMs) return;
+      await this.attempt(group, timed, choice, signal);
     }
+  }
+
+  /** What was not tried yet, group by group. */
+  untried() {
+    return this.groups.flatMap(({ group, timed, choices }) =>
+      choices
+        .filter((choice) => !this.findings[group].tried.includes(choiceName(choice)))
+        .map((choice) => ({ group, timed, choice })),
+    );
   }
 
   /**
