@@ -51,13 +51,13 @@ GENERATE = """async (options) => {
   return [token_ids, tuning];
 }"""
 # Loads, and leaves the engine alone until something was tried.
-WAIT = """async () => {
+WAIT = """async (rounds) => {
   const { Engine } = await import("/webgemma/index.js");
   const engine = await Engine.load("/models/pebble/");
   const count = ({ tuning }) => Object.values(tuning).reduce((n, { tried }) => n + tried.length, 0);
   const before = await engine.diagnostics();
   let after = before;
-  for (let i = 0; i < 30 && count(after) === count(before); i++) {
+  for (let i = 0; i < rounds && count(after) === count(before); i++) {
     await new Promise((resolve) => setTimeout(resolve, 2000));
     after = await engine.diagnostics();
   }
@@ -102,7 +102,7 @@ def test_a_choice_that_is_not_followed_fails_it(pebble: SiteServer, open_page: A
 
 def test_what_is_tried_is_kept(pebble: SiteServer, open_page: Any) -> None:
     page = open_page(pebble).engine()
-    before, after = page.evaluate(WAIT)
+    before, after = page.evaluate(WAIT, 30)
     default = {group: choice_name(choices[0]) for group, choices in SOFTWARE.tuning.items()}
     assert before == {group: {"taken": c, "tried": [c]} for group, c in default.items()}
     assert any(len(found["tried"]) > 1 for found in after.values())
@@ -113,7 +113,7 @@ def test_what_is_tried_is_kept(pebble: SiteServer, open_page: Any) -> None:
     ((key, kept),) = page.evaluate(READ, memory_file(pebble)).items()
     assert json.loads(key)[-1] == "software"
     assert kept == after
-    again, _ = page.evaluate(WAIT)
+    again, _ = page.evaluate(WAIT, 0)
     assert again == after
     page.evaluate(DELETE)
     assert page.evaluate(READ, memory_file(pebble)) is None
@@ -130,7 +130,7 @@ def test_what_was_taken_is_used_and_damage_is_not(pebble: SiteServer, open_page:
         group: choice_name(choices[0]) for group, choices in SOFTWARE.tuning.items()
     }
     last = {group: choice_name(choices[-1]) for group, choices in SOFTWARE.tuning.items()}
-    page.evaluate(WAIT)
+    page.evaluate(WAIT, 30)
     content = page.evaluate(READ, memory_file(pebble))
     found = {group: {"taken": name, "tried": [name]} for group, name in last.items()}
     changed = {key: {**found, "gone": {"taken": "x=1", "tried": []}} for key in content}
