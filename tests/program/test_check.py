@@ -122,3 +122,55 @@ def test_record_to_nowhere(lowered):
     records = {**lowered.program.records, "extra": Range("state", 0)}
     program = replace(lowered.program, records=records)
     assert defect(program, lowered.shaders) == "record extra: 'state' is no buffer of weights"
+
+
+def with_tuning(program, **choices):
+    """The program whose last variant may choose these."""
+    variant = replace(program.variants[-1], tuning=choices)
+    return replace(program, variants=(*program.variants[:-1], variant))
+
+
+def test_choices_of_a_group_set_the_same_symbols(lowered):
+    program = with_tuning(lowered.program, attention=({"attention_split_keys": 64}, {"keys": 1}))
+    assert defect(program, lowered.shaders) == (
+        "variant f32, tuning attention: got ['keys'], expected ['attention_split_keys']"
+    )
+
+
+def test_the_first_choice_is_the_default(lowered):
+    program = with_tuning(lowered.program, attention=({"attention_split_keys": 32},))
+    assert defect(program, lowered.shaders) == (
+        "variant f32, tuning attention: got {'attention_split_keys': 32} first, "
+        "expected what symbols has: {'attention_split_keys': 64}"
+    )
+
+
+def test_every_choice_is_checked(lowered):
+    """A constant that one choice makes too large, and a dispatch that it makes empty."""
+    for keys, message in ((1 << 32, "got constant SPLIT_KEYS"), (-1, "expected a number >= 0")):
+        choices = ({"attention_split_keys": 64}, {"attention_split_keys": keys})
+        program = with_tuning(lowered.program, attention=choices)
+        assert message in defect(program, lowered.shaders)
+
+
+def test_timed_steps_are_there(lowered):
+    timed = replace(lowered.program.tuning["attention"], steps=(0, 9999))
+    program = replace(lowered.program, tuning={"attention": timed})
+    assert defect(program, lowered.shaders).startswith(
+        "tuning attention: got steps [0, 9999] of phase decode, expected some of its "
+    )
+
+
+def test_what_is_timed(lowered):
+    """Of matrices the kernel that reads most, in its layers; of attention the first layers."""
+    steps = {
+        group: [lowered.program.phases[timed.phase][number] for number in timed.steps]
+        for group, timed in lowered.program.tuning.items()
+    }
+    assert {step.kernel.partition(".")[0] for step in steps["matvec"]} == {"gate_up"}
+    assert {step.kernel.partition(".")[0] for step in steps["attention"]} == {
+        "attention_split",
+        "attention_combine",
+    }
+    assert {step.kernel.partition(".")[0] for step in steps["matmul"]} == {"matmul_gated"}
+    assert len({step.label for step in steps["matvec"]}) == len(steps["matvec"]) > 1
