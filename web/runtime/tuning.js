@@ -78,13 +78,17 @@ export class TuningMemory {
   }
 
   /**
-   * Each variant as it was tuned, and after it as it is by itself: a self-test may refuse the former.
+   * Each variant, before it as it was tuned, if it was: a self-test may refuse that one.
    * @param {Variant[]} variants
    * @returns {Promise<Variant[]>}
    */
   async candidates(variants) {
-    const tuned = variants.map(async (one) => [tunedVariant(one, await this.recall(one)), one]);
-    return (await Promise.all(tuned)).flat();
+    const lists = variants.map(async (one) => {
+      const tuned = tunedVariant(one, await this.recall(one));
+      const isSame = Object.entries(one.symbols).every(([name, n]) => tuned.symbols[name] === n);
+      return isSame ? [one] : [tuned, one];
+    });
+    return (await Promise.all(lists)).flat();
   }
 
   /**

@@ -37,6 +37,7 @@ test("findings are kept by adapter and variant", async () => {
   const disk = backend();
   const memory = new TuningMemory({ backend: disk }, "00", INFO);
   assert.deepEqual(await memory.recall(variant), {});
+  assert.deepEqual(await memory.candidates([variant]), [variant]);
   await memory.remember(variant, FOUND);
   await memory.remember({ ...variant, name: "f16" }, {});
   assert.deepEqual(await memory.recall(variant), FOUND);
