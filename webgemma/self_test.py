@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from webgemma import reference
 from webgemma.architectures.decoder.attention import SPLIT_CONSTANTS, SPLIT_KEYS
+from webgemma.architectures.decoder.cache import Cache
 from webgemma.architectures.decoder.kernels import (
     matmul_constants,
     matmul_dispatch,
@@ -26,7 +27,6 @@ from webgemma.architectures.decoder.kernels import (
     matvec_shape,
     storage_params,
 )
-from webgemma.architectures.decoder.qkv import APPEND_PAIRS
 from webgemma.architectures.weights import MatrixSource
 from webgemma.pack import encode_rows
 from webgemma.program.builder import ProgramBuilder
@@ -49,7 +49,12 @@ RUNS = (
     {"phase": "decode", "num_tokens": 1, "position": TOKENS - 1},
 )
 
+TIE_MARGIN = 1e-3
+"""Of a code: what the test caches in 8 bits is further than that from where two codes are as near,
+so that a kernel's last bits do not decide."""
+
 Float32 = NDArray[np.float32]
+Float64 = NDArray[np.float64]
 
 
 @dataclass(slots=True)
@@ -105,13 +110,13 @@ class SelfTest:
         return {**self.program.to_json(), "self_test": {**facts, "max_error": MAX_ERROR}}
 
 
-def make_self_test(sources: Sequence[Any]) -> SelfTest:
-    """Make the self-test of a model from its weights' sources."""
+def make_self_test(sources: Sequence[Any], cache_quantization: str) -> SelfTest:
+    """Make the self-test of a model from its weights' sources, and what its caches are."""
     test = SelfTest()
     rng = np.random.default_rng(11)
     for source in smallest_of_each_type(sources):
         add_products(test, source, rng)
-    add_attention(test, rng)
+    add_attention(test, rng, Cache(cache_quantization, KV_HEADS, HEAD_DIM))
     test.program = test.builder.finish(
         architecture="self-test",
         prefill_chunk_size=TOKENS,
@@ -192,14 +197,40 @@ def first_rows(source: MatrixSource) -> tuple[Planes, Float32]:
     return planes, source.matrix.storage.decode(planes, source.matrix.in_features)
 
 
-def add_attention(test: SelfTest, rng: np.random.Generator) -> None:
+def draw_heads(rng: np.random.Generator, cache: Cache) -> tuple[Float32, Float64, Float64, Float64]:
+    """Draw projected heads, and say what attention gets of them.
+
+    Returns:
+        qkv [TOKENS, HEADS + 2 KV_HEADS, HEAD_DIM], and from it rotated and scaled queries, and keys
+        and values as the caches give them back.
+    """
+    shape = (TOKENS, HEADS + 2 * KV_HEADS, HEAD_DIM)
+    positions = np.arange(TOKENS)
+
+    def tie_margin(heads: Float64) -> Float64:
+        distances: Float64 = reference.distance_to_tie(heads).min(axis=-1)
+        return distances
+
+    def turned(qkv: Float32) -> Float64:
+        rotated, values = np.split(qkv, (HEADS + KV_HEADS,), axis=1)
+        return np.concatenate([reference.rope(rotated, positions, FACTORS), values], axis=1)
+
+    qkv = rng.standard_normal(shape).astype(np.float32)
+    if cache.is_quantized:
+        while (near := tie_margin(turned(qkv)) < TIE_MARGIN).any():
+            qkv[near] = rng.standard_normal((near.sum(), HEAD_DIM))
+    queries, kept = np.split(turned(qkv), (HEADS,), axis=1)
+    if cache.is_quantized:
+        kept = reference.cached(*reference.cache_codes(kept))
+    return qkv, queries * SCALE, *np.split(kept, 2, axis=1)
+
+
+def add_attention(test: SelfTest, rng: np.random.Generator, cache: Cache) -> None:
     """Add rotation, cache writes and attention: of a chunk, and of its last token by itself."""
     b, state = test.builder, Range("state")
-    width = (HEADS + 2 * KV_HEADS) * HEAD_DIM
-    qkv = rng.standard_normal((TOKENS, HEADS + 2 * KV_HEADS, HEAD_DIM)).astype(np.float32)
+    qkv, queries, keys, values = draw_heads(rng, cache)
     init = {"op": "cos_sin", "factors": FACTORS.tolist()}
-    nbytes = f"context_window_size * {KV_HEADS * HEAD_DIM} * kv_nbytes"
-    caches = {f"{name}_cache": b.buffer(f"cache.{name}", "cache", nbytes) for name in "kv"}
+    caches = {f"{name}_cache": b.buffer(f"cache.{name}", "cache", cache.nbytes) for name in "kv"}
     q_nbytes = 4 * HEADS * HEAD_DIM
     bound = {
         "state": state,
@@ -213,15 +244,13 @@ def add_attention(test: SelfTest, rng: np.random.Generator) -> None:
         "q_heads": HEADS,
         "kv_heads": KV_HEADS,
         "scale": SCALE,
+        "norm": False,
+        "cache": cache.quantization,
     }
     launch = b.kernel("rope_append", "self-test.rope_append", params)
-    groups = -(-width // 2 // APPEND_PAIRS)
-    b.step("prefill", "rope_append", launch, bound, (groups, "num_tokens", 1))
+    b.step("prefill", "rope_append", launch, bound, (qkv.shape[1], "num_tokens", 1))
 
-    q, k, v = np.split(qkv, (HEADS, HEADS + KV_HEADS), axis=1)
-    positions = np.arange(TOKENS)
-    queries = reference.rope(q, positions, FACTORS) * SCALE
-    expected = reference.attention(queries, reference.rope(k, positions, FACTORS), v, position=0)
+    expected = reference.attention(queries, keys, values, position=0)
     params = {
         "head_dim": HEAD_DIM,
         "heads": HEADS,
@@ -229,6 +258,7 @@ def add_attention(test: SelfTest, rng: np.random.Generator) -> None:
         "window": 0,
         "softcap": 0.0,
         "split_keys": SPLIT_KEYS,
+        "cache": cache.quantization,
     }
     group = HEADS // KV_HEADS
     launch = b.kernel(

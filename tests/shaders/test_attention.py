@@ -1,13 +1,15 @@
-"""Attention: chunks and single tokens, windows, soft caps, shared heads, both cache types."""
+"""Attention: chunks and single tokens, windows, soft caps, shared heads, all cache types."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
+from tests.support.caches import cache_of
 from tests.support.errors import check_nmse
 from tests.support.gpu import VARIANTS, run_kernel, state
 from webgemma import reference
+from webgemma.architectures.decoder.cache import CACHE_QUANTIZATIONS, NONE
 
 pytestmark = pytest.mark.gpu
 
@@ -23,29 +25,30 @@ CASES = [
 ]
 
 
-def make_inputs(heads, kv_heads, head_dim, tokens, position, variant):
-    """Queries [tokens, heads, D] and caches [context, kv_heads, D] with sharp scores."""
+def make_inputs(heads, kv_heads, head_dim, tokens, position, variant, cache=NONE):
+    """Queries [tokens, heads, D] with sharp scores, and (what is bound, its values) of k and v."""
     rng = np.random.default_rng(5)
-    kv = np.float16 if "f16" in variant else np.float32
     q = rng.standard_normal((tokens, heads, head_dim)).astype(np.float32) * 3 / head_dim**0.5
-    k = rng.standard_normal((position + tokens + 3, kv_heads, head_dim)).astype(kv)
-    v = rng.standard_normal((position + tokens + 3, kv_heads, head_dim)).astype(kv)
+    k, v = rng.standard_normal((2, position + tokens + 3, kv_heads, head_dim))
     k[position + tokens :] = 100  # what lies after the last token must not be seen
-    return q, k, v
+    return q, cache_of(k, cache, variant), cache_of(v, cache, variant)
 
 
 @pytest.mark.parametrize("variant", ["f32", "f16", "software"])
+@pytest.mark.parametrize("cache", CACHE_QUANTIZATIONS)
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize(("tokens", "position"), [(1, 0), (19, 0), (40, 30), (7, 131)])
-def test_prefill(case, variant, tokens, position):
+def test_prefill(case, cache, variant, tokens, position):
     heads, kv_heads, head_dim, window, cap = case
-    q, k, v = make_inputs(heads, kv_heads, head_dim, tokens, position, variant)
+    q, (k, keys), (v, values) = make_inputs(
+        heads, kv_heads, head_dim, tokens, position, variant, cache
+    )
     vectors = 1 if head_dim > 256 else 2
     got = run_kernel(
         "attention",
         {
             "head_dim": head_dim, "heads": heads, "kv_heads": kv_heads, "window": window,
-            "softcap": cap, "split": False, "row_vectors": vectors,
+            "softcap": cap, "split": False, "row_vectors": vectors, "cache": cache,
         },
         {
             "state": state(position=position, num_tokens=tokens),
@@ -55,24 +58,29 @@ def test_prefill(case, variant, tokens, position):
         variant=variant,
     )["y"]  # fmt: skip
     end = position + tokens
-    expected = reference.attention(q, k[:end], v[:end], position=position, window=window, cap=cap)
+    expected = reference.attention(
+        q, keys[:end], values[:end], position=position, window=window, cap=cap
+    )
     check_nmse(got, expected, "f32")
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("cache", CACHE_QUANTIZATIONS)
 @pytest.mark.parametrize("case", [(8, 1, 256), (4, 2, 20)])
 @pytest.mark.parametrize(
     ("tokens", "position", "prefix_length"),
     [(70, 0, 70), (70, 0, 41), (9, 0, 1), (40, 30, 30), (33, 5, 0), (1, 0, 1)],
 )
-def test_prefix(case, variant, tokens, position, prefix_length):
+def test_prefix(case, cache, variant, tokens, position, prefix_length):
     heads, kv_heads, head_dim = case
-    q, k, v = make_inputs(heads, kv_heads, head_dim, tokens, position, variant)
+    q, (k, keys), (v, values) = make_inputs(
+        heads, kv_heads, head_dim, tokens, position, variant, cache
+    )
     got = run_kernel(
         "attention",
         {
             "head_dim": head_dim, "heads": heads, "kv_heads": kv_heads, "window": 0, "softcap": 0.0,
-            "split": False, "row_vectors": 2, "mask": "prefix",
+            "split": False, "row_vectors": 2, "mask": "prefix", "cache": cache,
         },
         {
             "state": state(position=position, num_tokens=tokens, prefix_length=prefix_length),
@@ -83,7 +91,7 @@ def test_prefix(case, variant, tokens, position, prefix_length):
     )["y"]  # fmt: skip
     end = position + tokens
     expected = reference.attention(
-        q, k[:end], v[:end], position=position, prefix_length=prefix_length
+        q, keys[:end], values[:end], position=position, prefix_length=prefix_length
     )
     check_nmse(got, expected, "f32")
 
@@ -94,7 +102,7 @@ def test_prefix(case, variant, tokens, position, prefix_length):
 def test_full(variant, head_dim, tokens):
     """Every row sees every other; keys and values are f32 in all variants."""
     heads, scale = 3, head_dim**-0.5
-    q, k, v = make_inputs(heads, heads, head_dim, tokens, 0, "f32")
+    q, (k, _), (v, _) = make_inputs(heads, heads, head_dim, tokens, 0, "f32")
     q *= head_dim**0.5
     got = run_kernel(
         "attention",
@@ -114,11 +122,12 @@ def test_full(variant, head_dim, tokens):
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("cache", CACHE_QUANTIZATIONS)
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("position", [0, 31, 32, 200])
-def test_decode(case, variant, position):
+def test_decode(case, cache, variant, position):
     heads, kv_heads, head_dim, window, cap = case
-    q, k, v = make_inputs(heads, kv_heads, head_dim, 1, position, variant)
+    q, (k, keys), (v, values) = make_inputs(heads, kv_heads, head_dim, 1, position, variant, cache)
     group = heads // kv_heads
     vectors = 1 if head_dim > 256 else min(2, -(-group // 4))
     oldest = max(0, position + 1 - window) // 32 * 32 if window else 0
@@ -129,7 +138,10 @@ def test_decode(case, variant, position):
     words = state(position=position, num_tokens=1)
     parts = run_kernel(
         "attention",
-        {**shape, "kv_heads": kv_heads, "softcap": cap, "split": True, "row_vectors": vectors},
+        {
+            **shape, "kv_heads": kv_heads, "softcap": cap, "split": True, "row_vectors": vectors,
+            "cache": cache,
+        },
         {
             "state": words, "q": q, "k_cache": k, "v_cache": v,
             "partial": np.full((splits, heads, head_dim), np.nan, np.float32),
@@ -146,5 +158,7 @@ def test_decode(case, variant, position):
         variant=variant,
     )["y"]
     end = position + 1
-    expected = reference.attention(q, k[:end], v[:end], position=position, window=window, cap=cap)
+    expected = reference.attention(
+        q, keys[:end], values[:end], position=position, window=window, cap=cap
+    )
     check_nmse(got, expected[0], "f32")

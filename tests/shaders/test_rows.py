@@ -5,10 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from tests.support.caches import check_cache, empty_cache
 from tests.support.errors import check_nmse
 from tests.support.gpu import VARIANTS, run_kernel, state
 from tests.support.weights import make_weights
 from webgemma import reference
+from webgemma.architectures.decoder.cache import CACHE_QUANTIZATIONS
 from webgemma.storage.registry import STORAGE_TYPES
 
 pytestmark = pytest.mark.gpu
@@ -62,70 +64,40 @@ def test_embed(storage, chained):
 
 @pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("head_dim", [20, 72, 256])
-def test_norm_rope_append(variant, head_dim):
-    tokens, heads, kv_heads, position = 5, 3, 2, 4
-    kv = np.float16 if "f16" in variant else np.float32
+@pytest.mark.parametrize("norm", [False, True])
+@pytest.mark.parametrize("cache", CACHE_QUANTIZATIONS)
+def test_rope_append(variant, head_dim, norm, cache):
+    tokens, heads, kv_heads, position, context = 5, 3, 2, 4, 16
     rng = np.random.default_rng(0)
     qkv = rng.standard_normal((tokens, heads + 2 * kv_heads, head_dim)).astype(np.float32) * 7
     qkv[2, 1] = 0
+    qkv[3, heads:] = 0  # a key and a value of zeros
     q_gain, k_gain = rng.standard_normal((2, head_dim)).astype(np.float32)
     factors = 50.0 ** (-2 * np.arange(head_dim // 2) / head_dim)
-    angles = np.outer(np.arange(16), factors)
-    cache = np.zeros((16, kv_heads, head_dim), kv)
-    got = run_kernel(
-        "norm_rope_append",
-        {"head_dim": head_dim, "q_heads": heads, "kv_heads": kv_heads, "scale": 0.5, "eps": EPS},
-        {
-            "state": state(position=position, num_tokens=tokens),
-            "qkv": qkv,
-            "q_gain": q_gain,
-            "k_gain": k_gain,
-            "rope": np.stack([np.cos(angles), np.sin(angles)], axis=-1).astype(np.float32),
-            "q": np.zeros((tokens, heads, head_dim), np.float32),
-            "k_cache": cache,
-            "v_cache": cache,
-        },
-        (heads + 2 * kv_heads, tokens, 1),
-        variant=variant,
-    )
-    positions = position + np.arange(tokens)
-    q = reference.rope(reference.rms_norm(qkv[:, :heads], q_gain, EPS), positions, factors)
-    keys = reference.rms_norm(qkv[:, heads : heads + kv_heads], k_gain, EPS)
-    window = slice(position, position + tokens)
-    check_nmse(got["q"], q * 0.5, "f32")
-    check_nmse(got["k_cache"][window], reference.rope(keys, positions, factors), variant)
-    check_nmse(got["v_cache"][window], qkv[:, heads + kv_heads :], variant)
-    assert not got["k_cache"][:position].any()
-    assert not got["v_cache"][position + tokens :].any()
-
-
-@pytest.mark.parametrize("variant", VARIANTS)
-def test_rope_append(variant):
-    tokens, heads, kv_heads, head_dim, position = 5, 3, 2, 20, 4
-    kv = np.float16 if "f16" in variant else np.float32
-    rng = np.random.default_rng(0)
-    qkv = rng.standard_normal((tokens, heads + 2 * kv_heads, head_dim)).astype(np.float32)
-    factors = 50.0 ** (-2 * np.arange(head_dim // 2) / head_dim)
-    angles = np.outer(np.arange(16), factors)
-    cache = np.zeros((16, kv_heads, head_dim), kv)
+    angles = np.outer(np.arange(context), factors)
+    empty = empty_cache(cache, variant, context, kv_heads, head_dim)
+    arrays = {
+        "state": state(position=position, num_tokens=tokens),
+        "qkv": qkv,
+        "rope": np.stack([np.cos(angles), np.sin(angles)], axis=-1).astype(np.float32),
+        "q": np.zeros((tokens, heads, head_dim), np.float32),
+        "k_cache": empty,
+        "v_cache": empty,
+    }
     got = run_kernel(
         "rope_append",
-        {"head_dim": head_dim, "q_heads": heads, "kv_heads": kv_heads, "scale": 0.5},
         {
-            "state": state(position=position, num_tokens=tokens),
-            "qkv": qkv,
-            "rope": np.stack([np.cos(angles), np.sin(angles)], axis=-1).astype(np.float32),
-            "q": np.zeros((tokens, heads, head_dim), np.float32),
-            "k_cache": cache,
-            "v_cache": cache,
+            "head_dim": head_dim, "q_heads": heads, "kv_heads": kv_heads, "scale": 0.5,
+            "norm": norm, "eps": EPS, "cache": cache,
         },
-        (-(-(heads + 2 * kv_heads) * head_dim // 2 // 64), tokens, 1),
+        arrays | ({"q_gain": q_gain, "k_gain": k_gain} if norm else {}),
+        (heads + 2 * kv_heads, tokens, 1),
         variant=variant,
-    )
-    turned = reference.rope(qkv, position + np.arange(tokens), factors)
-    window = slice(position, position + tokens)
-    check_nmse(got["q"], turned[:, :heads] * 0.5, "f32")
-    check_nmse(got["k_cache"][window], turned[:, heads : heads + kv_heads], variant)
-    check_nmse(got["v_cache"][window], qkv[:, heads + kv_heads :], variant)
-    assert not got["k_cache"][:position].any()
-    assert not got["v_cache"][position + tokens :].any()
+    )  # fmt: skip
+    q, k, v = np.split(qkv, (heads, heads + kv_heads), axis=1)
+    if norm:
+        q, k = reference.rms_norm(q, q_gain, EPS), reference.rms_norm(k, k_gain, EPS)
+    positions = position + np.arange(tokens)
+    check_nmse(got["q"], reference.rope(q, positions, factors) * 0.5, "f32")
+    check_cache(got["k_cache"], reference.rope(k, positions, factors), position, cache, variant)
+    check_cache(got["v_cache"], v, position, cache, variant)

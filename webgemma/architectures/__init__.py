@@ -23,7 +23,12 @@ ARCHITECTURES: Mapping[str, Callable[[Checkpoint, Mapping[str, Any]], Lowered]] 
 }
 
 
-def lower(checkpoint: Checkpoint, *, quantization: Quantization = AS_IS) -> Lowered:
+def lower(
+    checkpoint: Checkpoint,
+    *,
+    quantization: Quantization = AS_IS,
+    cache_quantization: str = "none",
+) -> Lowered:
     """Lower a checkpoint to a program.
 
     Raises:
@@ -36,4 +41,5 @@ def lower(checkpoint: Checkpoint, *, quantization: Quantization = AS_IS) -> Lowe
             f"(have {', '.join(ARCHITECTURES)})."
         )
         raise UnsupportedError(msg)
-    return ARCHITECTURES[checkpoint.architecture](checkpoint, {"quantization": quantization})
+    options = {"quantization": quantization, "cache_quantization": cache_quantization}
+    return ARCHITECTURES[checkpoint.architecture](checkpoint, options)

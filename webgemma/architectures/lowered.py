@@ -18,8 +18,10 @@ class Lowered:
     """File -> WGSL text."""
     sources: tuple[MatrixSource | VectorSource, ...]
     """In the order they are stored."""
+    cache_quantization: str
+    """"none", or the type that keys and values are cached in."""
     cache_nbytes_per_token: int
-    """Of the key and value caches in f32, all layers."""
+    """Of the key and value caches, all layers; f32 where they are not quantized."""
     requantized: Mapping[str, int]
     """Source type that is not of floats -> how many tensors of it get another type."""
     config: Mapping[str, int | float | str]

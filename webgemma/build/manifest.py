@@ -41,6 +41,7 @@ def describe(model: OpenedModel, special: SpecialTokens) -> dict[str, Any]:
         },
         "memory": {
             "weights_nbytes": counted["weights_nbytes"],
+            "cache_quantization": lowered.cache_quantization,
             "cache_nbytes_per_token": lowered.cache_nbytes_per_token,
             "scratch_nbytes": counted["scratch_nbytes"],
         },

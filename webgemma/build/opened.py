@@ -52,7 +52,11 @@ def open_model(request: ModelRequest) -> OpenedModel:
         WebGemmaError: the source is broken, or webgemma does not run it as asked.
     """
     checkpoint = read_checkpoint(Path(request.source), request.mmproj)
-    lowered = lower(checkpoint, quantization=_storage_types(request))
+    lowered = lower(
+        checkpoint,
+        quantization=_storage_types(request),
+        cache_quantization=request.cache_quantization,
+    )
     counted = summarize(check(lowered.program, lowered.shaders))
     context = choose_context(lowered, request.context_window_size)
     return OpenedModel(request, checkpoint, lowered, counted, context)

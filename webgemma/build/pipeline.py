@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from webgemma.architectures.decoder.cache import NONE
 from webgemma.build.opened import OpenedModel, open_model
 from webgemma.build.report import ModelReport, SiteReport, report_model
 from webgemma.build.request import ModelRequest
@@ -26,6 +27,7 @@ def build_site(
     mmproj: str | Path | None = None,
     quantization: str = KEEP,
     embedding_quantization: str | None = None,
+    cache_quantization: str = NONE,
     model_id: str | None = None,
     name: str | None = None,
     chat_template: str | None = None,
@@ -49,6 +51,8 @@ def build_site(
             (storage.quantize.QUANTIZERS).
         embedding_quantization: The same for the embedding and an output matrix of its own; as
             `quantization` by default.
+        cache_quantization: "none": keys and values are cached as f16 or f32, as the device has it;
+            "q8": in 8 bits, with a scale for every 32.
         model_id: The model's folder in the site; made from its name by default.
         name: What people call it.
         chat_template: "gemma", "none" or a jinja file, in place of the source's own template.
@@ -81,6 +85,7 @@ def build_site(
             mmproj=mmproj,
             quantization=quantization,
             embedding_quantization=embedding_quantization,
+            cache_quantization=cache_quantization,
             model_id=model_id,
             name=name,
             chat_template=chat_template,

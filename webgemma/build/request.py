@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from webgemma.architectures.decoder.cache import NONE, check_cache_quantization
 from webgemma.storage.quantize import KEEP, check_quantization
 
 
@@ -21,6 +22,8 @@ class ModelRequest:
     (storage.quantize.QUANTIZERS)."""
     embedding_quantization: str | None = None
     """The same for the embedding and an output matrix of its own; as `quantization` by default."""
+    cache_quantization: str = NONE
+    """"none": keys and values are cached as f16 or f32, as the device has it; or "q8"."""
     model_id: str | None = None
     """The model's folder in the site; made from its name by default."""
     name: str | None = None
@@ -37,3 +40,4 @@ class ModelRequest:
         check_quantization("--quantization", self.quantization)
         if self.embedding_quantization is not None:
             check_quantization("--embedding-quantization", self.embedding_quantization)
+        check_cache_quantization(self.cache_quantization)

@@ -31,6 +31,7 @@ def build(
     mmproj: build_options.Mmproj = None,
     quantization: build_options.Quantization = None,
     embedding_quantization: build_options.EmbeddingQuantization = None,
+    cache_quantization: build_options.CacheQuantization = None,
     model_id: build_options.ModelId = None,
     name: build_options.Name = None,
     chat_template: build_options.ChatTemplate = None,
@@ -64,6 +65,7 @@ def build(
         each_or_all={
             "quantization": quantization,
             "embedding_quantization": embedding_quantization,
+            "cache_quantization": cache_quantization,
             "chat_template": chat_template,
             "context_window_size": context_window_size,
         },

@@ -45,6 +45,14 @@ EmbeddingQuantization = Annotated[
         help="The same for the embedding and the output matrix, where it is another.",
     ),
 ]
+CacheQuantization = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--cache-quantization",
+        metavar="TYPE",
+        help="How keys and values are cached: none (f16 or f32, as the device has it) or q8.",
+    ),
+]
 ModelId = Annotated[
     list[str] | None,
     typer.Option("--model-id", metavar="ID", help="The model's name in addresses."),

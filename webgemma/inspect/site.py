@@ -122,9 +122,11 @@ def _manifest_sections(manifest: Mapping[str, Any]) -> tuple[tuple[str, str], ..
         licence_row({}, {n: f["nbytes"] for n, f in files.items() if is_document(n)}),
     ]
     config = {key: v for key, v in manifest.get("config", {}).items() if key != "vocab_size"}
+    quantization = memory.get("cache_quantization", "none")
+    cached = "f32" if quantization == "none" else quantization
     on_gpu = [
         ("weights", format_bytes(memory["weights_nbytes"])),
-        ("cache", f"{format_bytes(memory['cache_nbytes_per_token'])} per token (f32)"),
+        ("cache", f"{format_bytes(memory['cache_nbytes_per_token'])} per token ({cached})"),
         ("scratch", format_bytes(memory["scratch_nbytes"])),
     ]
     storage = format_table(

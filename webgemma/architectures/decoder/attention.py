@@ -39,7 +39,7 @@ def attention(
 
 def _attend(d: Decoder, layer: int, caches: dict[str, Range], *, window: int) -> None:
     c = d.config
-    window = 0 if window >= c.max_context_window_size else window
+    window = 0 if window >= d.max_context_window_size else window
     params = {
         "head_dim": c.head_dim,
         "heads": c.num_attention_heads,
@@ -47,6 +47,7 @@ def _attend(d: Decoder, layer: int, caches: dict[str, Range], *, window: int) ->
         "window": window,
         "softcap": c.attn_logit_softcapping,
         "split_keys": SPLIT_KEYS,
+        "cache": d.cache_quantization,
     }
     name = f"{c.num_attention_heads}.{c.num_key_value_heads}x{c.head_dim}.w{window}"
     _attend_prefill(d, layer, caches, params, name)
@@ -94,7 +95,7 @@ def _attend_decode(
         {**params, "split": True, "row_vectors": vectors},
         SPLIT_CONSTANTS,
     )
-    most_splits = c.max_context_window_size // SPLIT_KEYS + 2
+    most_splits = d.max_context_window_size // SPLIT_KEYS + 2
     parts: dict[str, Bound] = {
         "state": Range("state"),
         "partial": d.row("decode.partial", most_splits * width),

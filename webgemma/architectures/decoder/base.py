@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from webgemma.architectures.decoder.cache import Cache
 from webgemma.architectures.decoder.config import DecoderConfig
 from webgemma.architectures.lowered import Lowered
 from webgemma.architectures.weights import WeightPlan, adjacent_groups, all_rows, check_heads
@@ -23,6 +24,7 @@ class Decoder:
 
     config: DecoderConfig
     plan: WeightPlan
+    cache_quantization: str
     builder: ProgramBuilder = field(default_factory=ProgramBuilder)
 
     def __post_init__(self) -> None:
@@ -38,6 +40,17 @@ class Decoder:
         nbytes = f"context_window_size * {4 * c.head_dim}"  # f32 (cos, sin) per pair
         for name, factors in c.rope_factors.items():
             b.buffer(name, "table", nbytes, {"op": "cos_sin", "factors": list(factors)})
+
+    @property
+    def cache(self) -> Cache:
+        """How the keys of a layer are kept, and its values."""
+        c = self.config
+        return Cache(self.cache_quantization, c.num_key_value_heads, c.head_dim)
+
+    @property
+    def max_context_window_size(self) -> int:
+        """The model's longest context, or what a binding holds of a layer's keys."""
+        return min(self.config.max_position_embeddings, self.cache.most_tokens)
 
     @property
     def logits_chunk_size(self) -> int:
@@ -100,16 +113,17 @@ class Decoder:
             prefill_chunk_size=c.prefill_chunk_size,
             logits_chunk_size=self.logits_chunk_size,
             vocab_size=c.vocab_size,
-            max_context_window_size=c.max_context_window_size,
+            max_context_window_size=self.max_context_window_size,
             generated_ring_size=GENERATED_RING,
             num_hidden_layers=c.num_hidden_layers,
             image=image,
         )
-        per_layer = 2 * c.num_key_value_heads * c.head_dim * 4  # keys and values, f32
+        per_layer = 2 * self.cache.token_nbytes  # keys and values
         return Lowered(
             program,
             self.builder.shaders,
             tuple(self.plan.sources),
+            self.cache_quantization,
             per_layer * c.num_hidden_layers,
             dict(sorted(self.plan.requantized.items())),
             c.described(),

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from webgemma.program.check import BINDING_NBYTES
-
 DESCRIBED = (
     "vocab_size",
     "max_position_embeddings",
@@ -49,9 +47,3 @@ class DecoderConfig:
     def described(self) -> dict[str, int | float | str]:
         """The numbers that people know models by, under Hugging Face's names."""
         return {name: getattr(self, name) for name in DESCRIBED}
-
-    @property
-    def max_context_window_size(self) -> int:
-        """The model's longest context, or what a layer's cache of f32 keys fits a binding with."""
-        token_nbytes = 4 * self.num_key_value_heads * self.head_dim
-        return min(self.max_position_embeddings, BINDING_NBYTES // token_nbytes)

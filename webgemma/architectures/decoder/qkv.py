@@ -16,8 +16,6 @@ from webgemma.program.builder import Bound, Launch, Scratch
 from webgemma.program.spec import Range, Size
 from webgemma.storage.layout import Matrix
 
-APPEND_PAIRS = 64  # pairs of columns that a workgroup of `rope_append` rotates
-
 Parts = list[tuple[tuple[int, ...], Matrix]]
 """(which of q, k and v, their stacked matrix), in order."""
 
@@ -35,7 +33,8 @@ def qkv(
 ) -> dict[str, Range]:
     """Append what comes before attention, for both phases; leaves `q` rows, returns the caches.
 
-    Without norms of the heads, decode does all of it in one kernel per storage type.
+    Decode does all of it in one kernel per storage type, unless whole heads are needed: for their
+    norms, or the scales of a quantized cache.
     """
     c = d.config
     kv = c.num_key_value_heads
@@ -47,15 +46,14 @@ def qkv(
         c.hidden_size,
         layer,
     )
-    nbytes = f"context_window_size * {kv * c.head_dim} * kv_nbytes"
     caches = {
-        "k_cache": d.builder.buffer(f"cache.{layer}.k", "cache", nbytes),
-        "v_cache": d.builder.buffer(f"cache.{layer}.v", "cache", nbytes),
+        "k_cache": d.builder.buffer(f"cache.{layer}.k", "cache", d.cache.nbytes),
+        "v_cache": d.builder.buffer(f"cache.{layer}.v", "cache", d.cache.nbytes),
     }
     rotated = {"rope": Range(rope), **caches}
     _project_prefill(d, layer, gain, parts)
     _append(d, "prefill", layer, rotated, norms)
-    if norms is None:
+    if norms is None and not d.cache.is_quantized:
         for indices, matrix in parts:
             counts = tuple(heads[i] if i in indices else 0 for i in range(3))
             _fused_decode(d, layer, gain, matrix, counts, rotated)
@@ -148,13 +146,12 @@ def _append(
     projected: Scratch = d.row("decode.qkv", _width(d)) if is_decode else d.rows("qkv", _width(d))
     q = d.row("decode.q", width) if is_decode else d.rows("q", width)
     bound: dict[str, Bound] = {"state": Range("state"), "qkv": projected, "q": q, **rotated}
-    groups = -(-_width(d) // 2 // APPEND_PAIRS)
     if norms is not None:
         bound |= {"q_gain": norms.q, "k_gain": norms.k}
-        groups = c.num_attention_heads + 2 * c.num_key_value_heads
+    heads = c.num_attention_heads + 2 * c.num_key_value_heads
     rows: Size = 1 if is_decode else "num_tokens"
     label = f"layers.{layer}.rope_append"
-    d.builder.step(phase, label, launch, bound, (groups, rows, 1))
+    d.builder.step(phase, label, launch, bound, (heads, rows, 1))
 
 
 def _append_kernel(d: Decoder, norms: HeadNorms | None) -> Launch:
@@ -164,10 +161,9 @@ def _append_kernel(d: Decoder, norms: HeadNorms | None) -> Launch:
         "q_heads": c.num_attention_heads,
         "kv_heads": c.num_key_value_heads,
         "scale": c.attention_scale,
+        "norm": norms is not None,
+        "eps": c.rms_norm_eps,
+        "cache": d.cache_quantization,
     }
-    template = "rope_append"
-    if norms is not None:
-        template = "norm_rope_append"
-        params["eps"] = c.rms_norm_eps
-    name = f"{template}.{c.num_attention_heads}.{c.num_key_value_heads}x{c.head_dim}"
-    return d.builder.kernel(template, name, params)
+    name = f"rope_append.{c.num_attention_heads}.{c.num_key_value_heads}x{c.head_dim}"
+    return d.builder.kernel("rope_append", name, params)

@@ -1,0 +1,54 @@
+"""Caches of keys and values as arrays: floats of the variant, or 8 bits as shaders have them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tests.support.errors import check_nmse
+from webgemma import reference
+from webgemma.architectures.decoder.cache import NONE
+
+Floats = NDArray[np.floating]
+CLOSE = 1e-3  # of a code, to where two codes are as near
+
+
+def cache_of(x: Floats, cache: str, variant: str) -> tuple[NDArray[Any], Floats]:
+    """(what a kernel binds for the vectors x [context, heads, D], the values that it holds)."""
+    if cache == NONE:
+        floats = x.astype(np.float16 if "f16" in variant else np.float32)
+        return floats, floats
+    codes, scales = reference.cache_codes(x)
+    stored = scales.astype(np.float32)
+    return np.concatenate([codes.view("<u4"), stored.view("<u4")], axis=-1), reference.cached(
+        codes, stored
+    )
+
+
+def empty_cache(cache: str, variant: str, context: int, heads: int, head_dim: int) -> NDArray[Any]:
+    """The cache of `context` tokens, zeros."""
+    return np.zeros_like(cache_of(np.zeros((context, heads, head_dim)), cache, variant)[0])
+
+
+def check_cache(got: NDArray[Any], x: Floats, position: int, cache: str, variant: str) -> None:
+    """Check that an empty cache holds the vectors x [tokens, heads, D] from `position` on.
+
+    Of 8 bits the codes must be the reference's, but where the reference is between two.
+    """
+    end = position + len(x)
+    assert not got[:position].any()
+    assert not got[end:].any()
+    if cache == NONE:
+        check_nmse(got[position:end].astype(np.float64), x, variant)
+        return
+    words, head_dim = got[position:end], x.shape[-1]
+    codes = np.ascontiguousarray(words[..., : head_dim // 4]).view(np.int8)
+    scales = np.ascontiguousarray(words[..., head_dim // 4 :]).view(np.float32)
+    expected, expected_scales = reference.cache_codes(x)
+    np.testing.assert_allclose(scales, expected_scales, rtol=1e-5)
+    is_clear = reference.distance_to_tie(x) > CLOSE
+    assert is_clear.mean() > 0.99
+    np.testing.assert_array_equal(codes[is_clear], expected[is_clear])
+    assert np.abs(codes.astype(np.int32) - expected).max() <= 1

@@ -1,0 +1,62 @@
+"""How the caches hold keys and values: floats of the variant, or 8 bits.
+
+shaders/cache.wgsl.jinja writes and reads them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from webgemma.errors import ConfigError
+from webgemma.program.check import BINDING_NBYTES
+from webgemma.program.spec import Size
+from webgemma.reference import CACHE_GROUP_SIZE
+
+NONE = "none"
+CACHE_QUANTIZATIONS = (NONE, "q8")
+WORD_NBYTES = 4  # four codes, a scale, or an f32
+
+
+@dataclass(frozen=True, slots=True)
+class Cache:
+    """The keys, or the values, of one layer: [context, heads] vectors of `head_dim` elements."""
+
+    quantization: str
+    heads: int
+    head_dim: int
+
+    @property
+    def is_quantized(self) -> bool:
+        """Whether a vector must be there as a whole before it can be stored."""
+        return self.quantization != NONE
+
+    @property
+    def token_nbytes(self) -> int:
+        """Of one token; of floats, as f32."""
+        words = self.head_dim
+        if self.is_quantized:
+            words = self.head_dim // 4 + -(-self.head_dim // CACHE_GROUP_SIZE)
+        return WORD_NBYTES * self.heads * words
+
+    @property
+    def nbytes(self) -> Size:
+        """Of the buffer, an expression."""
+        if self.is_quantized:
+            return f"context_window_size * {self.token_nbytes}"
+        return f"context_window_size * {self.heads * self.head_dim} * kv_nbytes"
+
+    @property
+    def most_tokens(self) -> int:
+        """That fit a binding, in every variant."""
+        return BINDING_NBYTES // self.token_nbytes
+
+
+def check_cache_quantization(quantization: str) -> None:
+    """Refuse what the caches cannot be.
+
+    Raises:
+        ConfigError: it is none of CACHE_QUANTIZATIONS.
+    """
+    if quantization not in CACHE_QUANTIZATIONS:
+        expected = " or ".join(CACHE_QUANTIZATIONS)
+        raise ConfigError(f"--cache-quantization: got {quantization!r}, expected {expected}.")
