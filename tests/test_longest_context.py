@@ -19,8 +19,8 @@ from webgemma.program.context import why_shorter
 MOST = (128 << 20) // (2 * 64 * 4)
 """Two key heads of 64, as f32, in 128 MiB."""
 WHY = (
-    "at most 262,144 of the model's 1,000,000 tokens, for which the keys of one layer "
-    "fill a binding (128 MiB, WebGPU's default limit)"
+    "at most 262,144 of the model's 1,000,000 tokens, for which the keys of one layer, "
+    "or rotations, fill a binding (128 MiB, WebGPU's default limit)"
 )
 
 

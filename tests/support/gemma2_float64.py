@@ -28,6 +28,7 @@ class Shape:
     rope_theta: float = 10000.0
     attn_logit_softcapping: float = 50.0
     final_logit_softcapping: float = 30.0
+    has_8_bit_cache: bool = False
 
 
 def logits(weights: Mapping[str, Array], tokens: NDArray[np.int64], shape: Shape) -> Array:
@@ -64,6 +65,8 @@ def attention(w: Mapping[str, Array], x: Array, shape: Shape, window: int) -> Ar
     groups = shape.num_attention_heads // shape.num_key_value_heads
     q, k, v = (heads(x @ w[name].T, shape) for name in ("attn_q", "attn_k", "attn_v"))
     q, k = rotate(q, shape) / np.sqrt(shape.head_dim), rotate(k, shape)
+    if shape.has_8_bit_cache:
+        k, v = in_8_bits(k), in_8_bits(v)
     k, v = np.repeat(k, groups, axis=0), np.repeat(v, groups, axis=0)
     scores = softcap(q @ k.transpose(0, 2, 1), shape.attn_logit_softcapping)
     distance = np.arange(len(x))[:, None] - np.arange(len(x))[None, :]
@@ -86,6 +89,13 @@ def rotate(x: Array, shape: Shape) -> Array:
     low, high = x[..., :half], x[..., half:]
     cos, sin = np.cos(angles), np.sin(angles)
     return np.concatenate([low * cos - high * sin, high * cos + low * sin], axis=-1)
+
+
+def in_8_bits(x: Array) -> Array:
+    """The nearest of 255 even steps between -m and m, m the largest magnitude of 32 elements."""
+    groups = x.reshape(*x.shape[:-1], -1, 32)
+    step = np.abs(groups).max(axis=-1, keepdims=True) / 127
+    return (np.rint(groups / step) * step).reshape(x.shape)
 
 
 def feed_forward(w: Mapping[str, Array], x: Array) -> Array:

@@ -49,7 +49,7 @@ export function boundNbytes({ offset = 0, nbytes }, whole, symbols) {
 /**
  * The memory of a program.
  * @param {Program} program
- * @param {Variant} variant whose symbols count; caches are f16 or f32
+ * @param {Variant} variant whose symbols count: caches that are not quantized are f16 or f32
  * @param {number} contextWindowSize tokens the caches hold
  * @param {number[]} shardNbytes the size of every shard
  * @returns {Memory}

@@ -21,6 +21,7 @@ Examples:
 ESTIMATE_EXAMPLES = """\b
 Examples:
   webgemma estimate model.gguf
+  webgemma estimate model.gguf --cache-quantization q8
   webgemma estimate site --context 2048"""
 
 SiteOrSource = Annotated[
@@ -55,6 +56,14 @@ def estimate(
     path: SiteOrSource,
     model: options.Model = None,
     mmproj: options.Mmproj = None,
+    cache_quantization: Annotated[
+        str | None,
+        typer.Option(
+            "--cache-quantization",
+            metavar="TYPE",
+            help="Of a source: with keys and values cached as none (f16 or f32) or q8.",
+        ),
+    ] = None,
     context: Annotated[
         int | None,
         typer.Option(
@@ -70,7 +79,10 @@ def estimate(
     """Show the memory a model takes in the browser, by storage type and context."""
     from webgemma.inspect import estimate
 
-    _print(estimate(path, model=model, mmproj=mmproj, context=context), as_json)
+    facts = estimate(
+        path, model=model, mmproj=mmproj, cache_quantization=cache_quantization, context=context
+    )
+    _print(facts, as_json)
 
 
 def _print(facts: Facts, as_json: bool) -> None:

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from webgemma.architectures import lower
+from webgemma.architectures.decoder.cache import NONE as NOT_QUANTIZED
+from webgemma.architectures.decoder.cache import check_cache_quantization
 from webgemma.architectures.weights import Quantization
 from webgemma.build.opened import read_checkpoint
 from webgemma.checkpoint import Checkpoint
@@ -88,6 +90,7 @@ def estimate(
     *,
     model: str | None = None,
     mmproj: Path | None = None,
+    cache_quantization: str | None = None,
     context: int | None = None,
 ) -> Facts:
     """Estimate the memory of a source or of a site's model.
@@ -96,19 +99,25 @@ def estimate(
         path: A checkpoint, a site, or the folder of one of its models.
         model: The id of a site's model; the first by default.
         mmproj: The .gguf file of a source's vision tower.
+        cache_quantization: As `webgemma build` takes it, of a source; "none" by default.
         context: Tokens, in place of 1,024, 4,096, 8,192 and the model's maximum.
 
     Raises:
         WebGemmaError: the model cannot be read or is not supported.
-        ConfigError: the model has no such context.
+        ConfigError: the model has no such context, or a site was given another cache.
     """
-    choices, refused = _choices(path, model, mmproj)
+    refused: dict[str, str] = {}
+    if is_site(path):
+        choices = [_as_built(model_folder(path, model), cache_quantization)]
+    else:
+        choices, refused = _choices(path, mmproj, cache_quantization or NOT_QUANTIZED)
     contexts = contexts_of(choices[0], context)
     rows = [row for choice in choices for row in measure(choice, contexts)]
     own = [row for row in rows if row.choice == choices[0].name]
+    variants = " / ".join(dict.fromkeys(row.variant for row in own))
     sections = [
         (f"Memory in the browser ({choices[0].name})", _own_table(own)),
-        ("Peak by storage type and context, f32 cache / f16 cache", _type_table(choices, rows)),
+        (f"Peak by storage type and context, {variants}", _type_table(choices, rows)),
         ("Longest of these contexts that fits, by device and storage type", _fits(choices, rows)),
     ]
     if shorter := choices[0].shorter_context:
@@ -129,12 +138,19 @@ def estimate(
     return Facts(tuple(sections), data)
 
 
-def _as_built(folder: Path) -> Choice:
+def _as_built(folder: Path, cache_quantization: str | None) -> Choice:
     """The one choice of a site: its shards as they lie there.
 
     Raises:
         FormatError: the manifest or the program is broken.
+        ConfigError: its caches were asked to be of a type.
     """
+    if cache_quantization is not None:
+        msg = (
+            f"--cache-quantization: got {cache_quantization!r} for the site {folder}, expected a "
+            "source. The caches of a site are as it was built."
+        )
+        raise ConfigError(msg)
     manifest = read_manifest(folder)
     try:
         weights, files = manifest["weights"]["path"], manifest["files"]
@@ -153,22 +169,21 @@ def _as_built(folder: Path) -> Choice:
 
 
 def _choices(
-    path: Path, model: str | None, mmproj: Path | None
+    path: Path, mmproj: Path | None, cache_quantization: str
 ) -> tuple[list[Choice], dict[str, str]]:
     """(the ways to store a model, its own first; those that are not possible, and why).
 
     Raises:
         WebGemmaError: none is possible: the error of its own types.
     """
-    if is_site(path):
-        return [_as_built(model_folder(path, model))], {}
+    check_cache_quantization(cache_quantization)
     checkpoint = read_checkpoint(path, mmproj)
     choices: list[Choice] = []
     refused: dict[str, str] = {}
     first: WebGemmaError | None = None
     for name in (KEEP, *QUANTIZERS):
         try:
-            choices.append(_choose(checkpoint, name))
+            choices.append(_choose(checkpoint, name, cache_quantization))
         except WebGemmaError as error:
             first = first or error
             refused[name] = str(error)
@@ -177,8 +192,10 @@ def _choices(
     return choices, refused
 
 
-def _choose(checkpoint: Checkpoint, name: str) -> Choice:
-    lowered = lower(checkpoint, quantization=Quantization(name, name))
+def _choose(checkpoint: Checkpoint, name: str, cache_quantization: str) -> Choice:
+    lowered = lower(
+        checkpoint, quantization=Quantization(name, name), cache_quantization=cache_quantization
+    )
     check(lowered.program, lowered.shaders)
     own_context = lowered.config.get("max_position_embeddings")
     return Choice(name, lowered.program, plan_shards(lowered.sources), own_context)
@@ -258,7 +275,7 @@ def _fits(choices: Sequence[Choice], rows: Sequence[Row]) -> str:
 
 
 def _longest_fits(choices: Sequence[Choice], rows: Sequence[Row]) -> Iterator[Any]:
-    """(device, {choice: the longest context that fits with f32 caches, or 0})."""
+    """(device, {choice: the longest context that fits in every variant, or 0})."""
     for device in DEVICES:
         fits = {
             choice.name: max(

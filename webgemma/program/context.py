@@ -15,6 +15,6 @@ def why_shorter(most: int, own: object) -> str | None:
     if not isinstance(own, int) or own <= most:
         return None
     return (
-        f"at most {most:,} of the model's {own:,} tokens, for which the keys of one layer "
-        f"fill a binding ({BINDING_NBYTES >> 20} MiB, WebGPU's default limit)"
+        f"at most {most:,} of the model's {own:,} tokens, for which the keys of one layer, "
+        f"or rotations, fill a binding ({BINDING_NBYTES >> 20} MiB, WebGPU's default limit)"
     )

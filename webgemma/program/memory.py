@@ -51,7 +51,7 @@ def measure_memory(
 
     Args:
         program: The program.
-        variant: Whose symbols count; caches are f16 or f32.
+        variant: Whose symbols count: caches that are not quantized are f16 or f32.
         context_window_size: Tokens the caches hold.
         shard_nbytes: The size of every shard.
         parallel: Shards in flight at a time; the native runner takes one after another.
@@ -70,7 +70,7 @@ def measure_memory(
 
 
 def plain_variants(program: Program) -> dict[str, Variant]:
-    """The variants whose buffers differ in size, by name: one with f16 caches, one with f32.
+    """The variants whose buffers differ in size, by name: f16 caches or f32 ones, textures.
 
     Of those that allocate the same it is the last, which needs the fewest features.
     """

@@ -11,6 +11,7 @@ from webgemma.architectures.decoder.config import DecoderConfig
 from webgemma.architectures.lowered import Lowered
 from webgemma.architectures.weights import WeightPlan, adjacent_groups, all_rows, check_heads
 from webgemma.program.builder import ProgramBuilder, Scratch
+from webgemma.program.check import BINDING_NBYTES
 from webgemma.program.spec import Range
 from webgemma.storage.layout import Matrix
 
@@ -37,7 +38,7 @@ class Decoder:
         b.buffer("generated", "output", 4 * GENERATED_RING)
         b.buffer("next_logits", "output", 4 * c.vocab_size)
         b.buffer("logits", "output", 4 * c.vocab_size * self.logits_chunk_size)
-        nbytes = f"context_window_size * {4 * c.head_dim}"  # f32 (cos, sin) per pair
+        nbytes = f"context_window_size * {self.rope_nbytes}"
         for name, factors in c.rope_factors.items():
             b.buffer(name, "table", nbytes, {"op": "cos_sin", "factors": list(factors)})
 
@@ -48,9 +49,15 @@ class Decoder:
         return Cache(self.cache_quantization, c.num_key_value_heads, c.head_dim)
 
     @property
+    def rope_nbytes(self) -> int:
+        """Of a position in a table of rotations: f32 (cos, sin) per pair."""
+        return 4 * self.config.head_dim
+
+    @property
     def max_context_window_size(self) -> int:
-        """The model's longest context, or what a binding holds of a layer's keys."""
-        return min(self.config.max_position_embeddings, self.cache.most_tokens)
+        """The model's longest context, or what a binding holds of a layer's keys and rotations."""
+        most = BINDING_NBYTES // max(self.cache.token_nbytes, self.rope_nbytes)
+        return min(self.config.max_position_embeddings, most)
 
     @property
     def logits_chunk_size(self) -> int:

@@ -8,7 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from webgemma.errors import ConfigError
-from webgemma.program.check import BINDING_NBYTES
 from webgemma.program.spec import Size
 from webgemma.reference import CACHE_GROUP_SIZE
 
@@ -44,11 +43,6 @@ class Cache:
         if self.is_quantized:
             return f"context_window_size * {self.token_nbytes}"
         return f"context_window_size * {self.heads * self.head_dim} * kv_nbytes"
-
-    @property
-    def most_tokens(self) -> int:
-        """That fit a binding, in every variant."""
-        return BINDING_NBYTES // self.token_nbytes
 
 
 def check_cache_quantization(quantization: str) -> None:
