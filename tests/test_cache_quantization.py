@@ -17,8 +17,8 @@ from webgemma.program.check import check
 
 KV_HEADS, HEAD_DIM = 2, 64
 LAYERS = 3
-VECTOR_NBYTES = HEAD_DIM + 2 * 4
-"""Of q8: a byte for each element, and two scales."""
+VECTOR_NBYTES = HEAD_DIM + 16
+"""Of q8: a byte for each element, and room for four scales."""
 
 
 @pytest.fixture(scope="module")

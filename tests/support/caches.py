@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from tests.support.errors import check_nmse
 from webgemma import reference
-from webgemma.architectures.decoder.cache import NONE
+from webgemma.architectures.decoder.cache import NONE, QUAD_NBYTES
 
 Floats = NDArray[np.floating]
 CLOSE = 1e-3  # of a code, to where two codes are as near
@@ -22,9 +22,13 @@ def cache_of(x: Floats, cache: str, variant: str) -> tuple[NDArray[Any], Floats]
         return floats, floats
     codes, scales = reference.cache_codes(x)
     stored = scales.astype(np.float32)
-    return np.concatenate([codes.view("<u4"), stored.view("<u4")], axis=-1), reference.cached(
-        codes, stored
-    )
+    words = [_in_quads(codes.view(np.uint8)), _in_quads(stored.view(np.uint8))]
+    return np.concatenate(words, axis=-1).view("<u4"), reference.cached(codes, stored)
+
+
+def _in_quads(data: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The bytes [..., n], zeros behind them, so that n is a multiple of 16."""
+    return np.pad(data, [(0, 0)] * (data.ndim - 1) + [(0, -data.shape[-1] % QUAD_NBYTES)])
 
 
 def empty_cache(cache: str, variant: str, context: int, heads: int, head_dim: int) -> NDArray[Any]:
@@ -44,9 +48,13 @@ def check_cache(got: NDArray[Any], x: Floats, position: int, cache: str, variant
         check_nmse(got[position:end].astype(np.float64), x, variant)
         return
     words, head_dim = got[position:end], x.shape[-1]
-    codes = np.ascontiguousarray(words[..., : head_dim // 4]).view(np.int8)
-    scales = np.ascontiguousarray(words[..., head_dim // 4 :]).view(np.float32)
     expected, expected_scales = reference.cache_codes(x)
+    first_scale = -(-head_dim // QUAD_NBYTES) * 4
+    codes = np.ascontiguousarray(words[..., : head_dim // 4]).view(np.int8)
+    scales = np.ascontiguousarray(words[..., first_scale:]).view(np.float32)
+    assert not words[..., head_dim // 4 : first_scale].any()
+    assert not scales[..., expected_scales.shape[-1] :].any()
+    scales = scales[..., : expected_scales.shape[-1]]
     np.testing.assert_allclose(scales, expected_scales, rtol=1e-5)
     is_clear = reference.distance_to_tie(x) > CLOSE
     assert is_clear.mean() > 0.99

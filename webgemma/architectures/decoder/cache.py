@@ -13,7 +13,8 @@ from webgemma.reference import CACHE_GROUP_SIZE
 
 NONE = "none"
 CACHE_QUANTIZATIONS = (NONE, "q8")
-WORD_NBYTES = 4  # four codes, a scale, or an f32
+WORD_NBYTES = 4  # a scale, or an f32
+QUAD_NBYTES = 16  # a vec4: codes, or four scales
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +33,11 @@ class Cache:
     @property
     def token_nbytes(self) -> int:
         """Of one token; of floats, as f32."""
-        words = self.head_dim
-        if self.is_quantized:
-            words = self.head_dim // 4 + -(-self.head_dim // CACHE_GROUP_SIZE)
-        return WORD_NBYTES * self.heads * words
+        if not self.is_quantized:
+            return WORD_NBYTES * self.heads * self.head_dim
+        codes = -(-self.head_dim // QUAD_NBYTES)
+        scales = -(-self.head_dim // (CACHE_GROUP_SIZE * QUAD_NBYTES // WORD_NBYTES))
+        return QUAD_NBYTES * self.heads * (codes + scales)
 
     @property
     def nbytes(self) -> Size:
