@@ -1,7 +1,7 @@
 """Every rendered shader compiles: in naga (wgpu), and in Dawn with Chrome's directives.
 
 "Every" is every kernel of the small models' programs and of seeded shapes that cover all storage
-types, in all variants.
+types and caches, in all variants.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.gpu import VARIANTS, device
-from tests.support.programs import all_programs
+from tests.support.programs import all_programs, shape_checkpoint
 from tests.support.seeing_shapes import small_seeing_checkpoint
 from webgemma.architectures import lower
 from webgemma.program.check import chosen_variants
@@ -30,8 +30,13 @@ ROOT = HERE.parents[1]
 @pytest.fixture(scope="module")
 def programs(fixtures):
     """(program, shaders) of every model that covers a template, type or mode."""
-    seeing = lower(small_seeing_checkpoint())
-    return [*all_programs(fixtures), (seeing.program, seeing.shaders)]
+    lowered = [
+        lower(small_seeing_checkpoint()),
+        lower(small_seeing_checkpoint(), cache_quantization="q8"),
+        lower(shape_checkpoint("gemma2", {}), cache_quantization="q8"),
+        lower(shape_checkpoint("gemma3", {}), cache_quantization="q8"),
+    ]
+    return [*all_programs(fixtures), *((each.program, each.shaders) for each in lowered)]
 
 
 @pytest.mark.gpu
