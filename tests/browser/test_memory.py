@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 
 import webgemma.build.write_model
+from webgemma.architectures.decoder.base import GENERATED_RING
 from webgemma.build import build_site
 from webgemma.inspect import estimate
+from webgemma.program.spec import WORD_NBYTES
 from webgemma.resources import built_in_model
 from webgemma.serve import serving
 
@@ -120,5 +122,6 @@ def test_the_estimate_is_what_is_allocated(
     print(f"{name}, context {context}: {row['total_nbytes']:,} bytes; peak {off:+.3%}")
     assert abs(off) < WITHIN
     assert len(measured["tokens"]) == 6
-    assert 0 < measured["used"] - row["total_nbytes"] <= 16  # four tokens being read back
+    rings = measured["used"] - row["total_nbytes"]  # read back, at most four at a time
+    assert 0 < rings <= 4 * WORD_NBYTES * GENERATED_RING
     assert measured["left"] == 0
