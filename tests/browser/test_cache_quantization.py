@@ -8,14 +8,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from test_model import LOAD, create, logits
+from test_model import create, engine_of, logits
 
 from tests.support.golden import mean_kl
 from tests.support.tiny_gguf import write_tiny_gguf
 from webgemma.build import build_site
 from webgemma.resources import built_in_model
 from webgemma.runtime.session import open_session
-from webgemma.serve import serving
 
 pytestmark = [
     pytest.mark.browser,
@@ -34,16 +33,11 @@ def test_logits_of_gemma_2(tmp_path: Path, fixtures: Path, open_page: Callable[.
     tokens = np.random.default_rng(3).integers(5, 700, 80).tolist()  # more than the window
     with open_session(tmp_path / "site", variant="f32") as session:
         native = session.logits(tokens)
-    with serving(tmp_path / "site") as server:
-        watched = open_page(server)
-        page = watched.engine()
-        page.evaluate(LOAD, ["tiny", "f32"])
+    with engine_of(tmp_path / "site", open_page, "tiny", "f32") as page:
         kl = mean_kl(logits(page, tokens), native)
         print(f"mean KL {kl:.1e}, std {native.std():.2f}")
         assert native.std() > 0.5
         assert kl < MOST_KL
-        watched.check()
-        page.close()
 
 
 def test_pebble_answers_as_natively(tmp_path: Path, open_page: Callable[..., Any]) -> None:
@@ -51,12 +45,7 @@ def test_pebble_answers_as_natively(tmp_path: Path, open_page: Callable[..., Any
     with open_session(tmp_path / "site") as session:
         expected = "".join(session.generate(QUESTION, max_tokens=60, temperature=0))
     assert "Pebble" in expected
-    with serving(tmp_path / "site") as server:
-        watched = open_page(server)
-        page = watched.engine()
-        page.evaluate(LOAD, ["pebble", "auto"])
+    with engine_of(tmp_path / "site", open_page, "pebble", "auto") as page:
         messages = [{"role": "user", "content": QUESTION}]
         answer = create(page, messages=messages, max_tokens=60, temperature=0)
         assert answer["choices"][0]["message"]["content"] == expected
-        watched.check()
-        page.close()

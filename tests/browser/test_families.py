@@ -8,12 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from test_model import LOAD, check_greedy, logits
+from test_model import check_greedy, engine_of, logits
 
 from tests.support.tiny_gguf import write_tiny_gguf
 from webgemma.build import build_site
 from webgemma.runtime.session import open_session
-from webgemma.serve import serving
 
 pytestmark = [
     pytest.mark.browser,
@@ -38,14 +37,9 @@ def test_same_logits(
     tokens = np.random.default_rng(3).integers(5, 700, NUM_TOKENS).tolist()
     with open_session(tmp_path / "site", variant="f32") as session:
         native = session.logits(tokens)
-    with serving(tmp_path / "site") as server:
-        watched = open_page(server)
-        page = watched.engine()
-        page.evaluate(LOAD, ["tiny", "f32"])
+    with engine_of(tmp_path / "site", open_page, "tiny", "f32") as page:
         difference = np.abs(logits(page, tokens) - native).max()
         print(f"{family}: maxdiff {difference:.1e}, std {native.std():.2f}")
         assert native.std() > 0.5
         assert difference < TOLERANCE
         check_greedy(page, tokens)
-        watched.check()
-        page.close()

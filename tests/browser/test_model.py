@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +40,20 @@ def logits(page: Page, tokens: list[int]) -> NDArray[np.float32]:
     return np.frombuffer(data, np.float32).reshape(len(tokens), -1)
 
 
+@contextmanager
+def engine_of(
+    site: Path, open_page: Callable[..., Any], model: str, variant: str
+) -> Iterator[Page]:
+    """Serve a site, and open a page with `engine` that nothing troubles."""
+    with serving(site) as server:
+        watched = open_page(server)
+        page = watched.engine()
+        page.evaluate(LOAD, [model, variant])
+        yield page
+        watched.check()
+        page.close()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "variant"),
@@ -55,10 +70,7 @@ def test_logits_are_exact(
 ) -> None:
     expected = np.load(FIXTURES / f"{name}.npz")
     tokens = [int(token) for token in expected["tokens"]]
-    with serving(fixture_site(name)) as server:
-        watched = open_page(server)
-        page = watched.engine()
-        page.evaluate(LOAD, ["fixture", variant])
+    with engine_of(fixture_site(name), open_page, "fixture", variant) as page:
         got = logits(page, tokens)
         error = np.abs(got - expected["logits"])
         print(f"{name} {variant}: maxdiff {error.max():.2e}")
@@ -68,8 +80,6 @@ def test_logits_are_exact(
         same = got.argmax(-1) == expected["logits"].argmax(-1)
         assert same[is_clear].all()
         check_greedy(page, tokens)
-        watched.check()
-        page.close()
 
 
 def check_greedy(page: Page, prompt: list[int], count: int = 12) -> None:

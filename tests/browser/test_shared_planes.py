@@ -8,12 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from test_model import LOAD, TOLERANCE, logits
+from test_model import TOLERANCE, engine_of, logits
 
 from tests.support import gemma2_float64
 from tests.support.typed_gguf import SHAPE, write_typed
 from webgemma.build import build_site
-from webgemma.serve import serving
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.xdist_group("browser")]
 
@@ -26,13 +25,8 @@ def test_logits_are_exact(
     build_site(tmp_path / "m.gguf", tmp_path / "site", model_id="grid")
     tokens = np.random.default_rng(7).integers(0, 1024, 24)
     expected = gemma2_float64.logits(weights, tokens, SHAPE)
-    with serving(tmp_path / "site") as server:
-        watched = open_page(server)
-        page = watched.engine()
-        page.evaluate(LOAD, ["grid", "f32"])
+    with engine_of(tmp_path / "site", open_page, "grid", "f32") as page:
         difference = np.abs(logits(page, tokens.tolist()) - expected).max()
         print(f"{name}: maxdiff {difference:.1e}, std {expected.std():.2f}")
         assert expected.std() > 50 * TOLERANCE
         assert difference < TOLERANCE
-        watched.check()
-        page.close()

@@ -78,8 +78,9 @@ def test_dawn(programs):
     shaders = {}
     for program, texts in programs:
         chosen = chosen_variants(program)  # every choice of a tuner, too
-        for kernel, (variant, symbols) in itertools.product(program.kernels.values(), chosen):
+        for kernel, (variant, choice) in itertools.product(program.kernels.values(), chosen):
             shader = kernel.shaders[variant.name]
+            symbols = {**variant.symbols, **choice}
             values = ((k, evaluate(v, symbols)) for k, v in kernel.constants.items())
             shaders[texts[shader.file], shader.requires, tuple(values)] = shader.file
     request = [

@@ -115,13 +115,22 @@ def bench(
         FormatError: files are damaged.
         GpuError: no adapter, or it lacks what the variant needs.
     """
-    if repeat < 1:
-        raise ConfigError(f"repeat: got {repeat}, expected at least 1.")
+    check_repeat(repeat)
     with open_session(site, model=model, variant=variant, limits=limits) as session:
         most = session.context_window_size
         lengths = choose_lengths(prompts, PROMPTS, most, "prompt")
         depths = choose_lengths(contexts, CONTEXTS, most - STEPS, "context")
         return _measure(session, lengths, depths, repeat, progress)
+
+
+def check_repeat(repeat: int) -> None:
+    """Refuse to measure nothing.
+
+    Raises:
+        ConfigError: it is not positive.
+    """
+    if repeat < 1:
+        raise ConfigError(f"repeat: got {repeat}, expected at least 1.")
 
 
 def choose_lengths(

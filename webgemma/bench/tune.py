@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from webgemma.errors import ConfigError
+from webgemma.bench.measure import check_repeat
 from webgemma.progress import Progress, no_progress
 from webgemma.runtime.session import open_session
 from webgemma.runtime.tuner import Trial, findings_of, search
@@ -51,8 +51,7 @@ def tune(
         FormatError: files are damaged.
         GpuError: no adapter, or it lacks what the variant needs.
     """
-    if repeat < 1:
-        raise ConfigError(f"repeat: got {repeat}, expected at least 1.")
+    check_repeat(repeat)
     with open_session(site, model=model, variant=variant, limits=limits, tuned=False) as session:
         runner, opened = session.runner, session.model
         trials = search(runner, opened.shaders(), repeat=repeat, progress=progress)

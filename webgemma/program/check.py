@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from webgemma.errors import ProgramError
-from webgemma.program.expr import evaluate
+from webgemma.program.choices import Choice
+from webgemma.program.expr import evaluate, names
 from webgemma.program.spec import WEIGHTS, Program, Range, Size, Step, Variant
 
 BINDING_NBYTES = 128 << 20  # maxStorageBufferBindingSize
@@ -52,7 +53,8 @@ def check(program: Program, shaders: Mapping[str, str]) -> Report:
     """
     report = Report(num_kernels=len(program.kernels), num_shaders=len(shaders))
     check_timed(program)
-    for variant, chosen in chosen_variants(program):
+    for variant, choice in chosen_variants(program):
+        chosen = {**variant.symbols, **choice}
         symbols = {
             **chosen,
             "context_window_size": program.max_context_window_size,
@@ -62,7 +64,8 @@ def check(program: Program, shaders: Mapping[str, str]) -> Report:
         sizes = check_buffers(program, symbols, report)
         for phase, steps in program.phases.items():
             for step in steps:
-                check_step(program, phase, step, sizes, _phase_symbols(phase, symbols), report)
+                if not choice or choice.keys() & symbols_of(step):
+                    check_step(program, phase, step, sizes, _phase_symbols(phase, symbols), report)
         check_constants(program, chosen)
         check_choices(variant)
     check_kernels(program, shaders)
@@ -71,13 +74,19 @@ def check(program: Program, shaders: Mapping[str, str]) -> Report:
     return report
 
 
-def chosen_variants(program: Program) -> Iterator[tuple[Variant, dict[str, int]]]:
-    """Every variant with its symbols, and with those of every choice of every group."""
+def chosen_variants(program: Program) -> Iterator[tuple[Variant, Choice]]:
+    """Every variant as it is, then with every other choice of every group."""
     for variant in program.variants:
-        yield variant, dict(variant.symbols)
+        yield variant, {}
         for choices in variant.tuning.values():
             for choice in choices[1:]:
-                yield variant, {**variant.symbols, **choice}
+                yield variant, choice
+
+
+def symbols_of(step: Step) -> set[str]:
+    """The symbols that a step's dispatch and the ranges it binds depend on."""
+    ranges = (bound.nbytes for bound in step.bindings if bound.nbytes is not None)
+    return set().union(*(names(size) for size in (*step.dispatch, *ranges)))
 
 
 def check_choices(variant: Variant) -> None:

@@ -51,10 +51,11 @@ def parse(expression: str) -> Evaluate:
     return _Parser(expression).parse()
 
 
-def names(expression: object) -> set[str]:
+@cache
+def names(expression: object) -> frozenset[str]:
     """The symbols that an expression mentions."""
     tokens = _tokenize(str(expression))
-    return {token.text for token in tokens if token.kind == "name"} - set(FUNCTIONS)
+    return frozenset(token.text for token in tokens if token.kind == "name") - set(FUNCTIONS)
 
 
 @dataclass(frozen=True, slots=True)

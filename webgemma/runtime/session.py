@@ -365,7 +365,7 @@ def open_session(
         site: A site folder, or the folder of one of its models.
         model: The model's id; needed where the site has several.
         variant: "auto", or a name of the program's variants: f32, f16, subgroups, f16+subgroups,
-            software.
+            software, lavapipe.
         limits: "browser" for WebGPU's default limits, "adapter" for the adapter's own.
         context_window_size: Tokens the caches hold; the manifest's default by default.
         tuned: Whether kernels are as a search on this machine (`webgemma bench --tune`) chose them.

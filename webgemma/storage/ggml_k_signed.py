@@ -85,7 +85,7 @@ class Q3_K:  # noqa: N801 - the name llama.cpp gives this type
         third = split_runs(block_bytes(blocks, 0, 32), 1)
         return (
             pack_two_bits(split_pairs_of_bits(block_bytes(blocks, 32, 96))),
-            pack_fours(third, WAYS, 1),
+            pack_fours(third, WAYS),
             _unpack_scales3(blocks[..., 96:108]).view(np.uint8),
             blocks[..., 108:110].reshape(n, -1),
         )

@@ -90,7 +90,7 @@ class Q4_1:  # noqa: N801
 
 def pack_fifth_bits(bits: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """The fifth bits of codes, a byte each [n, K] -> bytes [n, K/8], a word for every 32 codes."""
-    return pack_fours(bits, HIGH_WAYS, 1)
+    return pack_fours(bits, HIGH_WAYS)
 
 
 def unpack_five_bits(low: NDArray[np.uint8], high: NDArray[np.uint8]) -> NDArray[np.uint8]:

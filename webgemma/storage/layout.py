@@ -58,8 +58,11 @@ class Matrix:
 
     @property
     def in_tiles(self) -> bool:
-        """Whether its rows make whole tiles, so that a variant may put its planes into them."""
-        return self.rows % TILE_ROWS == 0
+        """Whether a variant may put its planes into tiles.
+
+        Its rows make whole tiles, and a row of the first plane, which has the weights, whole units.
+        """
+        return self.rows % TILE_ROWS == 0 and self.planes[0].tiles() is not None
 
     @property
     def row_nbytes(self) -> int:

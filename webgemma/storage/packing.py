@@ -1,4 +1,4 @@
-"""Codes of one and two bits, in the orders that kernels read.
+"""Codes of one, two and six bits, in the orders that kernels read.
 
 A kernel masks codes where they stand in a word and weighs each place once, after summing (see
 shaders/storage/common.wgsl.jinja). What is packed here is therefore in ascending k, or in *fours*:
@@ -81,22 +81,21 @@ def pack_two_bits(codes: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return _join_bytes(words, 2).reshape(len(codes), -1)
 
 
-def pack_fours(codes: NDArray[np.uint8], ways: int, num_bits: int) -> NDArray[np.uint8]:
-    """Pack interleaved fours: code j of four r goes to place j * ways + r of their 4 * ways.
+def pack_fours(bits: NDArray[np.uint8], ways: int) -> NDArray[np.uint8]:
+    """Pack interleaved fours: bit j of four r goes to place j * ways + r of their 4 * ways.
 
     Args:
-        codes: [n, K], of `num_bits` bits each.
-        ways: Fours that share a run of places; K is a multiple of 4 * ways.
-        num_bits: 1 or 2; ways * num_bits is 2 or 4.
+        bits: [n, K], 0 or 1 each.
+        ways: 2 or 4 fours that share a run of places; K is a multiple of 4 * ways.
 
     Returns:
-        [n, K * num_bits / 8], the lowest place in the lowest bits.
+        [n, K / 8], the lowest place in the lowest bits.
     """
-    fours = np.ascontiguousarray(codes).view("<u4").reshape(-1, ways)
+    fours = np.ascontiguousarray(bits).view("<u4").reshape(-1, ways)
     words = fours[:, 0].copy()
     for way in range(1, ways):
-        words |= fours[:, way] << np.uint32(num_bits * way)
-    return _join_bytes(words, num_bits * ways).reshape(len(codes), -1)
+        words |= fours[:, way] << np.uint32(way)
+    return _join_bytes(words, ways).reshape(len(bits), -1)
 
 
 def pack_six_bits(codes: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:

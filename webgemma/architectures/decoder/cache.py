@@ -10,11 +10,10 @@ from dataclasses import dataclass
 from webgemma.errors import ConfigError
 from webgemma.program.spec import Size
 from webgemma.reference import CACHE_GROUP_SIZE
+from webgemma.storage.types import QUAD_NBYTES, WORD_NBYTES
 
 NONE = "none"
 CACHE_QUANTIZATIONS = (NONE, "q8")
-WORD_NBYTES = 4  # a scale, or an f32
-QUAD_NBYTES = 16  # a vec4: codes, or four scales
 
 
 @dataclass(frozen=True, slots=True)
