@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.floating]
 Float64 = NDArray[np.float64]
-CACHE_GROUP_SIZE = 32  # elements of a key or value with one scale, in the 8-bit cache
+INT8_GROUP_SIZE = 32  # elements with one scale, of cached keys and values and of activations
 
 
 def matvec(w: Floats, x: Floats) -> Float64:
@@ -105,8 +105,8 @@ def rope(x: Floats, positions: NDArray[np.integer], factors: Floats) -> Float64:
     return np.concatenate([a * cos - b * sin, b * cos + a * sin], axis=-1)
 
 
-def cache_codes(x: Floats) -> tuple[NDArray[np.int8], Float64]:
-    """Keys or values as the 8-bit cache keeps them.
+def int8_codes(x: Floats) -> tuple[NDArray[np.int8], Float64]:
+    """Vectors as int8 codes: keys and values in the 8-bit cache, activations of int8 products.
 
     Args:
         x: [..., D].
@@ -114,7 +114,7 @@ def cache_codes(x: Floats) -> tuple[NDArray[np.int8], Float64]:
     Returns:
         codes [..., D] of -127 to 127, scales [..., ceil(D / 32)] of 32 of them each.
     """
-    starts = np.arange(0, x.shape[-1], CACHE_GROUP_SIZE)
+    starts = np.arange(0, x.shape[-1], INT8_GROUP_SIZE)
     scales = np.maximum.reduceat(np.abs(x.astype(np.float64)), starts, axis=-1) / 127
     codes = np.rint(x / np.maximum(_of_groups(scales, x.shape[-1]), 1e-30))
     return codes.astype(np.int8), scales
@@ -122,21 +122,21 @@ def cache_codes(x: Floats) -> tuple[NDArray[np.int8], Float64]:
 
 def distance_to_tie(x: Floats) -> Float64:
     """How far an element of x [..., D] is from where two codes are as near, in codes, [..., D]."""
-    _, scales = cache_codes(x)
+    _, scales = int8_codes(x)
     exact = x / np.maximum(_of_groups(scales, x.shape[-1]), 1e-30)
     distance: Float64 = np.abs(exact % 1 - 0.5)
     return distance
 
 
-def cached(codes: NDArray[np.int8], scales: Floats) -> Float64:
-    """What the 8-bit cache gives back: code times scale, [..., D]."""
+def int8_values(codes: NDArray[np.int8], scales: Floats) -> Float64:
+    """What codes stand for: code times scale, [..., D]."""
     values: Float64 = codes * _of_groups(scales.astype(np.float64), codes.shape[-1])
     return values
 
 
 def _of_groups(scales: Float64, length: int) -> Float64:
     """The scale of every element, [..., length]."""
-    each: Float64 = np.repeat(scales, CACHE_GROUP_SIZE, axis=-1)[..., :length]
+    each: Float64 = np.repeat(scales, INT8_GROUP_SIZE, axis=-1)[..., :length]
     return each
 
 

@@ -8,7 +8,7 @@ before any weights are fetched, and compare what comes out with the float64 answ
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,8 +25,10 @@ from webgemma.architectures.decoder.kernels import (
     matvec_constants,
     matvec_dispatch,
     matvec_shape,
+    quantize_dispatch,
     storage_params,
 )
+from webgemma.architectures.run_quantization import NONE, RunQuantization
 from webgemma.architectures.weights import MatrixSource
 from webgemma.pack import encode_rows
 from webgemma.program.builder import ProgramBuilder
@@ -50,7 +52,7 @@ RUNS = (
 )
 
 TIE_MARGIN = 1e-3
-"""Of a code: what the test caches in 8 bits is further than that from where two codes are as near,
+"""Of a code: what the test rounds to 8 bits is further than that from where two codes are as near,
 so that a kernel's last bits do not decide."""
 
 Float32 = NDArray[np.float32]
@@ -110,13 +112,13 @@ class SelfTest:
         return {**self.program.to_json(), "self_test": {**facts, "max_error": MAX_ERROR}}
 
 
-def make_self_test(sources: Sequence[Any], cache_quantization: str) -> SelfTest:
-    """Make the self-test of a model from its weights' sources, and what its caches are."""
+def make_self_test(sources: Sequence[Any], run_quantization: RunQuantization) -> SelfTest:
+    """Make the self-test of a model from its weights' sources, and what it runs with in 8 bits."""
     test = SelfTest()
     rng = np.random.default_rng(11)
     for source in smallest_of_each_type(sources):
-        add_products(test, source, rng)
-    add_attention(test, rng, Cache(cache_quantization, KV_HEADS, HEAD_DIM))
+        add_products(test, source, rng, is_int8=run_quantization.activations != NONE)
+    add_attention(test, rng, Cache(run_quantization.cache, KV_HEADS, HEAD_DIM))
     test.program = test.builder.finish(
         architecture="self-test",
         prefill_chunk_size=TOKENS,
@@ -141,35 +143,24 @@ def smallest_of_each_type(sources: Sequence[Any]) -> list[MatrixSource]:
     return [chosen[kind] for kind in sorted(chosen)]
 
 
-def add_products(test: SelfTest, source: MatrixSource, rng: np.random.Generator) -> None:
+def add_products(
+    test: SelfTest, source: MatrixSource, rng: np.random.Generator, *, is_int8: bool
+) -> None:
     """Add the matrix-vector kernels and the matrix product of a storage type."""
     planes, values = first_rows(source)
     kind, k = source.matrix.storage.name, source.matrix.in_features
     matrix = plan_matrix(f"w.{kind}", source.matrix.storage, (ROWS, k))
     piece = matrix.pieces[0]
     x = rng.standard_normal((TOKENS, k)).astype(np.float32)
+    if is_int8:
+        redraw_near_ties(rng, x.reshape(TOKENS, -1, reference.INT8_GROUP_SIZE), np.asarray)
     gain = (1 + rng.standard_normal(k) / 8).astype(np.float32)
     bound = {
         "w": test.upload_matrix(matrix, planes),
         "x": test.upload(f"x.{kind}", x),
     }
+    add_matmul(test, matrix, values, x, bound, is_int8=is_int8)
     params = storage_params(matrix, piece)
-    expected = reference.matmul(values, x)
-    product = {**params, **matmul_shape(ROWS, k), "n": ROWS, "mode": "store"}
-    launch = test.builder.kernel(
-        "matmul",
-        f"self-test.matmul.{kind}",
-        {**product, "y_stride": ROWS, "softcap": 0.0, "activation": ACTIVATION},
-        {**matmul_constants(ROWS, k), "Y_START": 0},
-    )
-    y = test.expect(f"matmul.{kind}", expected)
-    test.builder.step(
-        "prefill",
-        f"matmul.{kind}",
-        launch,
-        {**bound, "state": Range("state"), "y": y},
-        matmul_dispatch(ROWS, k),
-    )
     params |= {**matvec_shape(ROWS), "eps": EPS}
     launch = test.builder.kernel(
         "matvec",
@@ -178,7 +169,7 @@ def add_products(test: SelfTest, source: MatrixSource, rng: np.random.Generator)
         {**matvec_constants(k), "Y_START": 0},
     )
     rows = (matvec_dispatch(ROWS, k), 1, 1)
-    y = test.expect(f"matvec.{kind}", expected[0])
+    y = test.expect(f"matvec.{kind}", reference.matvec(values, x[0]))
     test.builder.step("decode", f"matvec.{kind}", launch, {**bound, "y": y}, rows)
     launch = test.builder.kernel(
         "gate_up",
@@ -189,6 +180,50 @@ def add_products(test: SelfTest, source: MatrixSource, rng: np.random.Generator)
     h = test.expect(f"gate_up.{kind}", reference.gate_up(values, x[0], gain, EPS, ACTIVATION))
     gated = {**bound, "gain": test.upload(f"gain.{kind}", gain), "h": h}
     test.builder.step("decode", f"gate_up.{kind}", launch, gated, rows)
+
+
+def add_matmul(
+    test: SelfTest,
+    matrix: Matrix,
+    values: Float32,
+    x: Float32,
+    bound: Mapping[str, Range],
+    *,
+    is_int8: bool,
+) -> None:
+    """Add the matrix product of w and x that are bound, and what comes before it."""
+    b, kind, k = test.builder, matrix.storage.name, matrix.in_features
+    taken = dict(bound)
+    if is_int8:
+        taken["x"] = b.buffer(f"codes.{kind}", "scratch", x.size)
+        taken["x_scale"] = b.buffer(f"scales.{kind}", "scratch", x.nbytes // 16)
+        quantized = {"x": bound["x"], "codes": taken["x"], "scales": taken["x_scale"]}
+        launch = b.kernel("quantize", "self-test.quantize", {"k": k})
+        b.step("prefill", f"quantize.{kind}", launch, quantized, quantize_dispatch(k))
+    params = {
+        **storage_params(matrix, matrix.pieces[0]),
+        **matmul_shape(ROWS, k),
+        "n": ROWS,
+        "mode": "store",
+        "y_stride": ROWS,
+        "softcap": 0.0,
+        "activation": ACTIVATION,
+        "int8": is_int8,
+    }
+    constants = {**matmul_constants(ROWS, k), "Y_START": 0}
+    launch = b.kernel("matmul", f"self-test.matmul.{kind}", params, constants)
+    seen = reference.int8_values(*reference.int8_codes(x)) if is_int8 else x
+    y = test.expect(f"matmul.{kind}", reference.matmul(values, seen))
+    taken |= {"state": Range("state"), "y": y}
+    b.step("prefill", f"matmul.{kind}", launch, taken, matmul_dispatch(ROWS, k))
+
+
+def redraw_near_ties(
+    rng: np.random.Generator, x: Float32, seen: Callable[[Float32], NDArray[np.floating]]
+) -> None:
+    """Draw vectors x [..., D] again where `seen` of them, [..., D], is near a tie of two codes."""
+    while (near := reference.distance_to_tie(seen(x)).min(axis=-1) < TIE_MARGIN).any():
+        x[near] = rng.standard_normal((near.sum(), x.shape[-1]))
 
 
 def first_rows(source: MatrixSource) -> tuple[Planes, Float32]:
@@ -207,21 +242,16 @@ def draw_heads(rng: np.random.Generator, cache: Cache) -> tuple[Float32, Float64
     shape = (TOKENS, HEADS + 2 * KV_HEADS, HEAD_DIM)
     positions = np.arange(TOKENS)
 
-    def tie_margin(heads: Float64) -> Float64:
-        distances: Float64 = reference.distance_to_tie(heads).min(axis=-1)
-        return distances
-
     def turned(qkv: Float32) -> Float64:
         rotated, values = np.split(qkv, (HEADS + KV_HEADS,), axis=1)
         return np.concatenate([reference.rope(rotated, positions, FACTORS), values], axis=1)
 
     qkv = rng.standard_normal(shape).astype(np.float32)
     if cache.is_quantized:
-        while (near := tie_margin(turned(qkv)) < TIE_MARGIN).any():
-            qkv[near] = rng.standard_normal((near.sum(), HEAD_DIM))
+        redraw_near_ties(rng, qkv, turned)
     queries, kept = np.split(turned(qkv), (HEADS,), axis=1)
     if cache.is_quantized:
-        kept = reference.cached(*reference.cache_codes(kept))
+        kept = reference.int8_values(*reference.int8_codes(kept))
     return qkv, queries * SCALE, *np.split(kept, 2, axis=1)
 
 

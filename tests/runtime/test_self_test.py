@@ -18,7 +18,7 @@ from webgemma.runtime.shards import SiteModel, open_site_model
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 SOURCES = {
     "pebble": built_in_model(),
-    "pebble, q8 cache": built_in_model(),
+    "pebble, q8": built_in_model(),
     "gemma-Q4_1": FIXTURES / "gemma-Q4_1.gguf",
     "gemma2-Q4_K": FIXTURES / "gemma2-Q4_K.gguf",
     "llama-Q4_0": FIXTURES / "llama-Q4_0.gguf",
@@ -28,8 +28,8 @@ SOURCES = {
 @pytest.fixture(scope="module", params=SOURCES)
 def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> SiteModel:
     site = tmp_path_factory.mktemp("self-test") / "site"
-    cache = "q8" if "q8" in request.param else "none"
-    build_site(SOURCES[request.param], site, cache_quantization=cache)
+    kind = "q8" if "q8" in request.param else "none"
+    build_site(SOURCES[request.param], site, cache_quantization=kind, activation_quantization=kind)
     return open_site_model(site)
 
 

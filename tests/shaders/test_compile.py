@@ -32,9 +32,14 @@ def programs(fixtures):
     """(program, shaders) of every model that covers a template, type or mode."""
     lowered = [
         lower(small_seeing_checkpoint()),
-        lower(small_seeing_checkpoint(), cache_quantization="q8"),
-        lower(shape_checkpoint("gemma2", {}), cache_quantization="q8"),
-        lower(shape_checkpoint("gemma3", {}), cache_quantization="q8"),
+        *(
+            lower(checkpoint, cache_quantization="q8", activation_quantization="q8")
+            for checkpoint in (
+                small_seeing_checkpoint(),
+                shape_checkpoint("gemma2", {}),
+                shape_checkpoint("gemma3", {}),
+            )
+        ),
     ]
     return [*all_programs(fixtures), *((each.program, each.shaders) for each in lowered)]
 

@@ -20,10 +20,10 @@ def cache_of(x: Floats, cache: str, variant: str) -> tuple[NDArray[Any], Floats]
     if cache == NONE:
         floats = x.astype(np.float16 if "f16" in variant else np.float32)
         return floats, floats
-    codes, scales = reference.cache_codes(x)
+    codes, scales = reference.int8_codes(x)
     stored = scales.astype(np.float32)
     words = [_in_quads(codes.view(np.uint8)), _in_quads(stored.view(np.uint8))]
-    return np.concatenate(words, axis=-1).view("<u4"), reference.cached(codes, stored)
+    return np.concatenate(words, axis=-1).view("<u4"), reference.int8_values(codes, stored)
 
 
 def _in_quads(data: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -48,7 +48,7 @@ def check_cache(got: NDArray[Any], x: Floats, position: int, cache: str, variant
         check_nmse(got[position:end].astype(np.float64), x, variant)
         return
     words, head_dim = got[position:end], x.shape[-1]
-    expected, expected_scales = reference.cache_codes(x)
+    expected, expected_scales = reference.int8_codes(x)
     first_scale = -(-head_dim // QUAD_NBYTES) * 4
     codes = np.ascontiguousarray(words[..., : head_dim // 4]).view(np.int8)
     scales = np.ascontiguousarray(words[..., first_scale:]).view(np.float32)

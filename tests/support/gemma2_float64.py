@@ -29,6 +29,7 @@ class Shape:
     attn_logit_softcapping: float = 50.0
     final_logit_softcapping: float = 30.0
     has_8_bit_cache: bool = False
+    has_8_bit_activations: bool = False
 
 
 def logits(weights: Mapping[str, Array], tokens: NDArray[np.int64], shape: Shape) -> Array:
@@ -40,7 +41,7 @@ def logits(weights: Mapping[str, Array], tokens: NDArray[np.int64], shape: Shape
         window = shape.sliding_window if i % 2 == 0 else len(tokens)
         y = attention(w, norm(x, w["attn_norm"], shape), shape, window)
         x = x + norm(y, w["post_attention_norm"], shape)
-        y = feed_forward(w, norm(x, w["ffn_norm"], shape))
+        y = feed_forward(w, norm(x, w["ffn_norm"], shape), shape)
         x = x + norm(y, w["post_ffw_norm"], shape)
     x = norm(x, weights["output_norm.weight"], shape)
     return softcap(x @ weights["token_embd.weight"].T, shape.final_logit_softcapping)
@@ -63,6 +64,7 @@ def softcap(x: Array, cap: float) -> Array:
 def attention(w: Mapping[str, Array], x: Array, shape: Shape, window: int) -> Array:
     """Causal attention over the last `window` tokens, [num_tokens, hidden_size] to the same."""
     groups = shape.num_attention_heads // shape.num_key_value_heads
+    x = taken(x, shape)
     q, k, v = (heads(x @ w[name].T, shape) for name in ("attn_q", "attn_k", "attn_v"))
     q, k = rotate(q, shape) / np.sqrt(shape.head_dim), rotate(k, shape)
     if shape.has_8_bit_cache:
@@ -73,7 +75,8 @@ def attention(w: Mapping[str, Array], x: Array, shape: Shape, window: int) -> Ar
     scores = np.where((distance >= 0) & (distance < window), scores, -np.inf)
     p = np.exp(scores - scores.max(axis=-1, keepdims=True))
     p /= p.sum(axis=-1, keepdims=True)
-    return (p @ v).transpose(1, 0, 2).reshape(len(x), -1) @ w["attn_output"].T
+    y = (p @ v).transpose(1, 0, 2).reshape(len(x), -1)
+    return taken(y, shape) @ w["attn_output"].T
 
 
 def heads(x: Array, shape: Shape) -> Array:
@@ -91,6 +94,11 @@ def rotate(x: Array, shape: Shape) -> Array:
     return np.concatenate([low * cos - high * sin, high * cos + low * sin], axis=-1)
 
 
+def taken(x: Array, shape: Shape) -> Array:
+    """What a layer's matrix products take of x."""
+    return in_8_bits(x) if shape.has_8_bit_activations else x
+
+
 def in_8_bits(x: Array) -> Array:
     """The nearest of 255 even steps between -m and m, m the largest magnitude of 32 elements."""
     groups = x.reshape(*x.shape[:-1], -1, 32)
@@ -98,8 +106,9 @@ def in_8_bits(x: Array) -> Array:
     return (np.rint(groups / step) * step).reshape(x.shape)
 
 
-def feed_forward(w: Mapping[str, Array], x: Array) -> Array:
+def feed_forward(w: Mapping[str, Array], x: Array, shape: Shape) -> Array:
     """down(gelu(gate x) * (up x)), gelu by its tanh formula."""
+    x = taken(x, shape)
     gate = x @ w["ffn_gate"].T
     gate = gate * 0.5 * (1 + np.tanh(np.sqrt(2 / np.pi) * (gate + 0.044715 * gate**3)))
-    return (gate * (x @ w["ffn_up"].T)) @ w["ffn_down"].T
+    return taken(gate * (x @ w["ffn_up"].T), shape) @ w["ffn_down"].T

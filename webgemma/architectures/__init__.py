@@ -7,6 +7,7 @@ from typing import Any
 
 from webgemma.architectures import gemma, gemma2, gemma3, llama, paligemma, qwen3
 from webgemma.architectures.lowered import Lowered
+from webgemma.architectures.run_quantization import RunQuantization
 from webgemma.architectures.weights import Quantization
 from webgemma.checkpoint import Checkpoint
 from webgemma.errors import UnsupportedError
@@ -28,6 +29,7 @@ def lower(
     *,
     quantization: Quantization = AS_IS,
     cache_quantization: str = "none",
+    activation_quantization: str = "none",
 ) -> Lowered:
     """Lower a checkpoint to a program.
 
@@ -41,5 +43,6 @@ def lower(
             f"(have {', '.join(ARCHITECTURES)})."
         )
         raise UnsupportedError(msg)
-    options = {"quantization": quantization, "cache_quantization": cache_quantization}
+    run_quantization = RunQuantization(cache_quantization, activation_quantization)
+    options = {"quantization": quantization, "run_quantization": run_quantization}
     return ARCHITECTURES[checkpoint.architecture](checkpoint, options)

@@ -78,7 +78,7 @@ def build_program(checkpoint: Checkpoint, options: Mapping[str, Any]) -> Lowered
     config = config_of(keys)
     keys.finish()
     plan = WeightPlan(checkpoint, TENSORS, options["quantization"])
-    decoder = Decoder(config, plan, options["cache_quantization"])
+    decoder = Decoder(config, plan, options["run_quantization"])
     embeddings = embedding(decoder)
     for layer in range(config.num_hidden_layers):
         layer_steps(decoder, layer)

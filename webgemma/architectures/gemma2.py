@@ -103,7 +103,7 @@ def build_program(checkpoint: Checkpoint, options: Mapping[str, Any]) -> Lowered
     config = config_of(keys)
     keys.finish()
     plan = WeightPlan(checkpoint, TENSORS, options["quantization"])
-    decoder = Decoder(config.decoder, plan, options["cache_quantization"])
+    decoder = Decoder(config.decoder, plan, options["run_quantization"])
     embeddings = embedding(decoder)
     for layer, window in enumerate(config.windows):
         layer_steps(decoder, layer, window)

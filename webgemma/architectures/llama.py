@@ -95,7 +95,7 @@ def build_program(checkpoint: Checkpoint, options: Mapping[str, Any]) -> Lowered
         factors = divided_by_tensor(plan, "rope_freqs", config.rope_factors["rope"])
         config = replace(config, rope_factors={"rope": factors})
         tied = not plan.has("lm_head")
-    decoder = Decoder(config, plan, options["cache_quantization"])
+    decoder = Decoder(config, plan, options["run_quantization"])
     embeddings = embedding(decoder)
     for layer in range(config.num_hidden_layers):
         layer_steps(decoder, layer)

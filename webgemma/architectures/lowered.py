@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from webgemma.architectures.run_quantization import RunQuantization
 from webgemma.architectures.weights import MatrixSource, VectorSource
 from webgemma.program.spec import Program
 
@@ -18,8 +19,7 @@ class Lowered:
     """File -> WGSL text."""
     sources: tuple[MatrixSource | VectorSource, ...]
     """In the order they are stored."""
-    cache_quantization: str
-    """"none", or the type that keys and values are cached in."""
+    run_quantization: RunQuantization
     cache_nbytes_per_token: int
     """Of the key and value caches, all layers; f32 where they are not quantized."""
     requantized: Mapping[str, int]

@@ -164,7 +164,7 @@ def build_program(checkpoint: Checkpoint, options: Mapping[str, Any]) -> Lowered
     config = text_config_of(checkpoint, vision)
     token = image_token_of(checkpoint, config.vocab_size)
     plan = WeightPlan(checkpoint, names_in(checkpoint), options["quantization"])
-    decoder = Decoder(config, plan, options["cache_quantization"])
+    decoder = Decoder(config, plan, options["run_quantization"])
     embeddings = embedding(decoder)
     image_steps(decoder, vision, token)
     for layer in range(config.num_hidden_layers):

@@ -82,7 +82,7 @@ def build_program(checkpoint: Checkpoint, options: Mapping[str, Any]) -> Lowered
     keys.finish()
     plan = WeightPlan(checkpoint, TENSORS, options["quantization"])
     tied = not plan.has("lm_head") if keys.is_gguf else tied
-    decoder = Decoder(config, plan, options["cache_quantization"])
+    decoder = Decoder(config, plan, options["run_quantization"])
     embeddings = embedding(decoder)
     for layer in range(config.num_hidden_layers):
         layer_steps(decoder, layer)

@@ -33,6 +33,7 @@ def describe(model: OpenedModel, special: SpecialTokens) -> dict[str, Any]:
         "storage": describe_storage(lowered),
         "weights": {},
         "config": dict(lowered.config),
+        "activation_quantization": lowered.run_quantization.activations,
         "vocab_size": program.vocab_size,
         "context": model.context,
         "limits": {
@@ -41,7 +42,7 @@ def describe(model: OpenedModel, special: SpecialTokens) -> dict[str, Any]:
         },
         "memory": {
             "weights_nbytes": counted["weights_nbytes"],
-            "cache_quantization": lowered.cache_quantization,
+            "cache_quantization": lowered.run_quantization.cache,
             "cache_nbytes_per_token": lowered.cache_nbytes_per_token,
             "scratch_nbytes": counted["scratch_nbytes"],
         },

@@ -56,6 +56,7 @@ def open_model(request: ModelRequest) -> OpenedModel:
         checkpoint,
         quantization=_storage_types(request),
         cache_quantization=request.cache_quantization,
+        activation_quantization=request.activation_quantization,
     )
     counted = summarize(check(lowered.program, lowered.shaders))
     context = choose_context(lowered, request.context_window_size)

@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from webgemma.architectures.decoder.cache import NONE
+from webgemma.architectures.run_quantization import NONE
 from webgemma.build.opened import OpenedModel, open_model
 from webgemma.build.report import ModelReport, SiteReport, report_model
 from webgemma.build.request import ModelRequest
@@ -28,6 +28,7 @@ def build_site(
     quantization: str = KEEP,
     embedding_quantization: str | None = None,
     cache_quantization: str = NONE,
+    activation_quantization: str = NONE,
     model_id: str | None = None,
     name: str | None = None,
     chat_template: str | None = None,
@@ -53,6 +54,8 @@ def build_site(
             `quantization` by default.
         cache_quantization: "none": keys and values are cached as f16 or f32, as the device has it;
             "q8": in 8 bits, with a scale for every 32.
+        activation_quantization: "none": products of a chunk of tokens take floats; "q8": what they
+            multiply the weights by is rounded to 8 bits, with a scale for every 32.
         model_id: The model's folder in the site; made from its name by default.
         name: What people call it.
         chat_template: "gemma", "none" or a jinja file, in place of the source's own template.
@@ -86,6 +89,7 @@ def build_site(
             quantization=quantization,
             embedding_quantization=embedding_quantization,
             cache_quantization=cache_quantization,
+            activation_quantization=activation_quantization,
             model_id=model_id,
             name=name,
             chat_template=chat_template,

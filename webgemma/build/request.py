@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from webgemma.architectures.decoder.cache import NONE, check_cache_quantization
+from webgemma.architectures.run_quantization import NONE, RunQuantization
 from webgemma.storage.quantize import KEEP, check_quantization
 
 
@@ -24,6 +24,8 @@ class ModelRequest:
     """The same for the embedding and an output matrix of its own; as `quantization` by default."""
     cache_quantization: str = NONE
     """"none": keys and values are cached as f16 or f32, as the device has it; or "q8"."""
+    activation_quantization: str = NONE
+    """"none": chunks of tokens are multiplied as floats; or "q8"."""
     model_id: str | None = None
     """The model's folder in the site; made from its name by default."""
     name: str | None = None
@@ -40,4 +42,4 @@ class ModelRequest:
         check_quantization("--quantization", self.quantization)
         if self.embedding_quantization is not None:
             check_quantization("--embedding-quantization", self.embedding_quantization)
-        check_cache_quantization(self.cache_quantization)
+        RunQuantization(self.cache_quantization, self.activation_quantization)

@@ -82,7 +82,7 @@ def start_language(opened: OpenedModel, beside: Beside) -> Future[Language]:
 def write_program(model: ModelWriter, lowered: Lowered) -> None:
     """Write the program, its shaders, and what the runners try a GPU with beforehand."""
     model.add_json(PROGRAM, lowered.program.to_json())
-    test = make_self_test(lowered.sources, lowered.cache_quantization)
+    test = make_self_test(lowered.sources, lowered.run_quantization)
     model.add_json(SELF_TEST, test.to_json())
     model.add_bytes(SELF_TEST_DATA, test.data)
     for file, text in {**lowered.shaders, **test.shaders}.items():

@@ -53,6 +53,14 @@ CacheQuantization = Annotated[
         help="How keys and values are cached: none (f16 or f32, as the device has it) or q8.",
     ),
 ]
+ActivationQuantization = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--activation-quantization",
+        metavar="TYPE",
+        help="What prompts are multiplied as: none (floats) or q8 (8 bits, dot4I8Packed on GPUs).",
+    ),
+]
 ModelId = Annotated[
     list[str] | None,
     typer.Option("--model-id", metavar="ID", help="The model's name in addresses."),

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from webgemma.architectures import lower
-from webgemma.architectures.decoder.cache import NONE as NOT_QUANTIZED
-from webgemma.architectures.decoder.cache import check_cache_quantization
+from webgemma.architectures.run_quantization import NONE as NOT_QUANTIZED
+from webgemma.architectures.run_quantization import check_run_quantization
 from webgemma.architectures.weights import Quantization
 from webgemma.build.opened import read_checkpoint
 from webgemma.checkpoint import Checkpoint
@@ -176,7 +176,7 @@ def _choices(
     Raises:
         WebGemmaError: none is possible: the error of its own types.
     """
-    check_cache_quantization(cache_quantization)
+    check_run_quantization("--cache-quantization", cache_quantization)
     checkpoint = read_checkpoint(path, mmproj)
     choices: list[Choice] = []
     refused: dict[str, str] = {}

@@ -116,6 +116,7 @@ def _manifest_sections(manifest: Mapping[str, Any]) -> tuple[tuple[str, str], ..
         ("vocabulary", f"{manifest['vocab_size']:,} tokens"),
         ("context", f"{context['default']:,} tokens, at most {context['max']:,}"),
         ("chat", "yes" if manifest.get("chat") else "no chat template"),
+        ("activations", manifest.get("activation_quantization", "none")),
         ("source", f"{manifest['source']['name']} ({manifest['source']['format']})"),
         ("built by", manifest["tool"]),
         ("files", f"{len(files)}, {format_bytes(sum(f['nbytes'] for f in files.values()))}"),

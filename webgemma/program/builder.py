@@ -29,6 +29,7 @@ FEATURES = {"f16": "shader-f16", "subgroups": "subgroups"}
 """A template's switch -> the device feature that sets it."""
 PHASES = ("encode_image", "prefill", "sample", "decode", "logits", "verify")
 """In the order in which scratch memory is used again."""
+OPTIONAL_PHASES = ("encode_image", "verify")
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +179,7 @@ class ProgramBuilder:
         phases = {
             phase: tuple(_resolve(step, ranges) for step in self.steps[phase])
             for phase in PHASES
-            if self.steps[phase] or phase != "encode_image"
+            if self.steps[phase] or phase not in OPTIONAL_PHASES
         }
         return Program(
             buffers=self.buffers,

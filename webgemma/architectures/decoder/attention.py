@@ -47,7 +47,7 @@ def _attend(d: Decoder, layer: int, caches: dict[str, Range], *, window: int) ->
         "window": window,
         "softcap": c.attn_logit_softcapping,
         "split_keys": SPLIT_KEYS,
-        "cache": d.cache_quantization,
+        "cache": d.run_quantization.cache,
     }
     name = f"{c.num_attention_heads}.{c.num_key_value_heads}x{c.head_dim}.w{window}"
     _attend_prefill(d, layer, caches, params, name)

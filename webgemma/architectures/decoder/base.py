@@ -9,6 +9,7 @@ from typing import Any
 from webgemma.architectures.decoder.cache import Cache
 from webgemma.architectures.decoder.config import DecoderConfig
 from webgemma.architectures.lowered import Lowered
+from webgemma.architectures.run_quantization import RunQuantization
 from webgemma.architectures.weights import WeightPlan, adjacent_groups, all_rows, check_heads
 from webgemma.program.builder import ProgramBuilder, Scratch
 from webgemma.program.check import BINDING_NBYTES
@@ -25,7 +26,7 @@ class Decoder:
 
     config: DecoderConfig
     plan: WeightPlan
-    cache_quantization: str
+    run_quantization: RunQuantization
     builder: ProgramBuilder = field(default_factory=ProgramBuilder)
 
     def __post_init__(self) -> None:
@@ -46,7 +47,7 @@ class Decoder:
     def cache(self) -> Cache:
         """How the keys of a layer are kept, and its values."""
         c = self.config
-        return Cache(self.cache_quantization, c.num_key_value_heads, c.head_dim)
+        return Cache(self.run_quantization.cache, c.num_key_value_heads, c.head_dim)
 
     @property
     def rope_nbytes(self) -> int:
@@ -130,7 +131,7 @@ class Decoder:
             program,
             self.builder.shaders,
             tuple(self.plan.sources),
-            self.cache_quantization,
+            self.run_quantization,
             per_layer * c.num_hidden_layers,
             dict(sorted(self.plan.requantized.items())),
             c.described(),

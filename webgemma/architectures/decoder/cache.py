@@ -7,13 +7,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from webgemma.errors import ConfigError
+from webgemma.architectures.run_quantization import NONE
 from webgemma.program.spec import Size
-from webgemma.reference import CACHE_GROUP_SIZE
+from webgemma.reference import INT8_GROUP_SIZE
 from webgemma.storage.types import QUAD_NBYTES, WORD_NBYTES
-
-NONE = "none"
-CACHE_QUANTIZATIONS = (NONE, "q8")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +32,7 @@ class Cache:
         if not self.is_quantized:
             return WORD_NBYTES * self.heads * self.head_dim
         codes = -(-self.head_dim // QUAD_NBYTES)
-        scales = -(-self.head_dim // (CACHE_GROUP_SIZE * QUAD_NBYTES // WORD_NBYTES))
+        scales = -(-self.head_dim // (INT8_GROUP_SIZE * QUAD_NBYTES // WORD_NBYTES))
         return QUAD_NBYTES * self.heads * (codes + scales)
 
     @property
@@ -44,14 +41,3 @@ class Cache:
         if self.is_quantized:
             return f"context_window_size * {self.token_nbytes}"
         return f"context_window_size * {self.heads * self.head_dim} * kv_nbytes"
-
-
-def check_cache_quantization(quantization: str) -> None:
-    """Refuse what the caches cannot be.
-
-    Raises:
-        ConfigError: it is none of CACHE_QUANTIZATIONS.
-    """
-    if quantization not in CACHE_QUANTIZATIONS:
-        expected = " or ".join(CACHE_QUANTIZATIONS)
-        raise ConfigError(f"--cache-quantization: got {quantization!r}, expected {expected}.")

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 from webgemma.architectures.decoder.base import Decoder
 from webgemma.architectures.decoder.kernels import (
+    Activations,
+    activations,
     matmul,
     matvec,
     matvec_dispatch,
@@ -14,7 +16,7 @@ from webgemma.architectures.decoder.kernels import (
 )
 from webgemma.architectures.weights import Rows
 from webgemma.checkpoint import Tensor
-from webgemma.program.builder import Bound, Scratch
+from webgemma.program.builder import Bound
 from webgemma.program.spec import Range
 from webgemma.storage.layout import PIECE_NBYTES, ROW_ALIGNMENT, Matrix, most_rows
 
@@ -33,6 +35,7 @@ def project(
     mode = "add" if residual else "store"
     row = d.x if residual else d.row("decode.branch", c.hidden_size)
     rows = d.x if residual else d.rows("branch", c.hidden_size)
+    taken = activations(d, label, d.rows(x, k), k)
     for piece in matrix.pieces:
         start = piece.row_start
         extra = {"n": piece.rows, "mode": mode}
@@ -49,7 +52,7 @@ def project(
             y_stride=c.hidden_size,
             y_start=start,
             label=label,
-            x=d.rows(x, k),
+            x=taken,
             y=rows,
         )
     if post_norm is not None:
@@ -66,17 +69,18 @@ def gate_up(d: Decoder, layer: int, gain: Range) -> None:
     c = d.config
     normed = d.rows("normed", c.hidden_size)
     rms_norm(d, "prefill", f"layers.{layer}.gate_up_norm", "write", x=d.x, gain=gain, y=normed)
+    taken = activations(d, f"layers.{layer}.gate_up", normed, c.hidden_size)
     gate, up = (
         d.plan.tensor(name, (c.intermediate_size, c.hidden_size), layer)
         for name in ("gate_proj", "up_proj")
     )
     if d.plan.storage_of(gate) == d.plan.storage_of(up):
         for matrix, start in _row_matrices(d, layer, "gate_up_proj", (gate, up)):
-            _gate_up_steps(d, layer, gain, matrix, start, normed)
+            _gate_up_steps(d, layer, gain, matrix, start, taken)
         return
     for name, tensor, mode in (("gate_proj", gate, "store"), ("up_proj", up, "times_gate")):
         for matrix, start in _row_matrices(d, layer, name, (tensor,)):
-            _one_of_two_steps(d, layer, gain, matrix, start, normed, mode)
+            _one_of_two_steps(d, layer, gain, matrix, start, taken, mode)
 
 
 def _row_matrices(
@@ -97,7 +101,7 @@ def _row_matrices(
 
 
 def _gate_up_steps(
-    d: Decoder, layer: int, gain: Range, matrix: Matrix, start: int, normed: Scratch
+    d: Decoder, layer: int, gain: Range, matrix: Matrix, start: int, x: Activations
 ) -> None:
     """Append both products and the gating, of rows from `start` on, in one kernel."""
     c = d.config
@@ -110,11 +114,11 @@ def _gate_up_steps(
     bound: dict[str, Bound] = {"w": Range(piece.buffer), "x": d.x, "gain": gain, "h": hidden}
     dispatch = (matvec_dispatch(2 * n, c.hidden_size), 1, 1)
     d.builder.step("decode", label, launch, bound, dispatch)
-    _gate_up_matmul(d, label, matrix, start, normed, "gated")
+    _gate_up_matmul(d, label, matrix, start, x, "gated")
 
 
 def _one_of_two_steps(
-    d: Decoder, layer: int, gain: Range, matrix: Matrix, start: int, normed: Scratch, mode: str
+    d: Decoder, layer: int, gain: Range, matrix: Matrix, start: int, x: Activations, mode: str
 ) -> None:
     """Append one product: the gate's is stored, the up rows' takes the activated gate's place."""
     c = d.config
@@ -128,11 +132,11 @@ def _one_of_two_steps(
     bound: dict[str, Bound] = {"w": Range(piece.buffer), "x": d.x, "gain": gain, "y": hidden}
     dispatch = (matvec_dispatch(piece.rows, c.hidden_size), 1, 1)
     d.builder.step("decode", label, launch, bound, dispatch)
-    _gate_up_matmul(d, label, matrix, start, normed, mode)
+    _gate_up_matmul(d, label, matrix, start, x, mode)
 
 
 def _gate_up_matmul(
-    d: Decoder, label: str, matrix: Matrix, start: int, normed: Scratch, mode: str
+    d: Decoder, label: str, matrix: Matrix, start: int, x: Activations, mode: str
 ) -> None:
     """Append the prefill of rows from `start` on of `hidden`."""
     width = d.config.intermediate_size
@@ -144,6 +148,6 @@ def _gate_up_matmul(
         y_stride=width,
         y_start=start,
         label=label,
-        x=normed,
+        x=x,
         y=d.rows("hidden", width),
     )

@@ -5,11 +5,13 @@ from __future__ import annotations
 from webgemma.architectures.decoder.base import GENERATED_RING, Decoder
 from webgemma.architectures.decoder.kernels import (
     ROWS,
+    Activations,
     matmul,
     matvec,
     matvec_dispatch,
     rms_norm,
 )
+from webgemma.architectures.run_quantization import NONE
 from webgemma.architectures.weights import all_rows
 from webgemma.program.builder import Bound
 from webgemma.program.spec import Range, Size
@@ -55,10 +57,24 @@ def head(d: Decoder, matrix: Matrix, gain: Range) -> None:
         d.builder.step(phase, "pick_token", pick, bound, (1, 1, 1))
 
     _rows_logits(d, "logits", matrix, gain)
+    if d.run_quantization.activations == NONE:
+        _verify(d, matrix, gain)
+
+
+def _verify(d: Decoder, matrix: Matrix, gain: Range) -> None:
+    """Append the choice of a token for each row of a chunk: what a decode step would choose.
+
+    So rows must be computed as there: a program with quantized activations has no such phase.
+    """
+    c, state = d.config, Range("state")
     _rows_logits(d, "verify", matrix, gain)
     params = {"vocab_size": c.vocab_size, "ring": GENERATED_RING}
     launch = d.builder.kernel("pick_rows", "pick_rows", params)
-    bound = {"state": state, "logits": Range("logits"), "generated": Range("generated")}
+    bound: dict[str, Bound] = {
+        "state": state,
+        "logits": Range("logits"),
+        "generated": Range("generated"),
+    }
     d.builder.step("verify", "pick_rows", launch, bound, ("num_tokens", 1, 1))
 
 
@@ -77,7 +93,7 @@ def _rows_logits(d: Decoder, phase: str, matrix: Matrix, gain: Range) -> None:
             y_stride=c.vocab_size,
             y_start=piece.row_start,
             label="logits",
-            x=normed,
+            x=Activations(normed),
             y=Range("logits"),
             phase=phase,
             softcap=c.final_logit_softcapping,

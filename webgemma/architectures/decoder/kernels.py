@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from webgemma.architectures.decoder.base import Decoder
+from webgemma.architectures.run_quantization import NONE
 from webgemma.errors import UnsupportedError
-from webgemma.program.builder import Bound, Launch
+from webgemma.program.builder import Bound, Launch, Scratch
 from webgemma.program.spec import Range, Size
+from webgemma.reference import INT8_GROUP_SIZE
 from webgemma.storage.layout import Matrix, Piece
+from webgemma.storage.types import WORD_NBYTES
 
+GROUPS_PER_WORKGROUP = 64  # of `quantize`
 MOST_TEAMS = 16  # of a matvec workgroup
 MOST_LANES = 128  # of a team
 LONG_GROUPS = 256  # of 32 columns: rows from here on are shared by more lanes
@@ -39,6 +44,32 @@ def matvec(
     return d.builder.kernel(template, name, params, launched)
 
 
+@dataclass(frozen=True, slots=True)
+class Activations:
+    """What a chunk's products multiply weights by: rows [num_tokens, K] of floats, or of codes."""
+
+    x: Bound
+    scales: Bound | None = None
+    """Of int8 codes: see shaders/quantize.wgsl.jinja."""
+
+
+def activations(d: Decoder, label: str, x: Scratch, k: int) -> Activations:
+    """The rows f32 [prefill_chunk_size, K] as products take them: quantized, where asked for."""
+    if d.run_quantization.activations == NONE:
+        return Activations(x)
+    codes = d.rows(f"{x.name}.codes", k // WORD_NBYTES)
+    scales = d.rows(f"{x.name}.scales", 2 * k // INT8_GROUP_SIZE)
+    launch = d.builder.kernel("quantize", f"quantize.{k}", {"k": k})
+    bound: dict[str, Bound] = {"x": x, "codes": codes, "scales": scales}
+    d.builder.step("prefill", f"{label}.quantize", launch, bound, quantize_dispatch(k))
+    return Activations(codes, scales)
+
+
+def quantize_dispatch(k: int) -> tuple[Size, Size, Size]:
+    """Workgroups that quantize a chunk's rows of K."""
+    return (-(-k // (INT8_GROUP_SIZE * GROUPS_PER_WORKGROUP)), "num_tokens", 1)
+
+
 def matmul(
     d: Decoder,
     matrix: Matrix,
@@ -48,7 +79,7 @@ def matmul(
     y_stride: int,
     y_start: int,
     label: str,
-    x: Bound,
+    x: Activations,
     y: Bound,
     phase: str = "prefill",
     softcap: float = 0.0,
@@ -63,6 +94,7 @@ def matmul(
         "y_stride": y_stride,
         "softcap": softcap,
         "activation": d.config.activation,
+        "int8": x.scales is not None,
     }
     name = f"matmul_{mode}.{matrix.storage.name}.{piece.rows}x{matrix.in_features}"
     constants = {**matmul_constants(piece.rows, matrix.in_features), "Y_START": y_start}
@@ -71,8 +103,9 @@ def matmul(
     bound: dict[str, Bound] = {
         "state": Range("state"),
         "w": Range(piece.buffer),
-        "x": x,
+        "x": x.x,
         "y": y,
+        **({} if x.scales is None else {"x_scale": x.scales}),
     }
     d.builder.step(phase, label, launch, bound, dispatch)
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from webgemma.architectures.decoder.base import Decoder
 from webgemma.architectures.decoder.kernels import (
+    activations,
     matmul,
     matvec,
     matvec_dispatch,
@@ -119,6 +120,7 @@ def _project_prefill(d: Decoder, layer: int, gain: Range, parts: Parts) -> None:
     label = f"layers.{layer}"
     normed = d.rows("normed", c.hidden_size)
     rms_norm(d, "prefill", f"{label}.input_norm", "write", x=d.x, gain=gain, y=normed)
+    taken = activations(d, f"{label}.qkv", normed, c.hidden_size)
     start = 0
     for _, matrix in parts:
         matmul(
@@ -129,7 +131,7 @@ def _project_prefill(d: Decoder, layer: int, gain: Range, parts: Parts) -> None:
             y_stride=_width(d),
             y_start=start,
             label=f"{label}.qkv",
-            x=normed,
+            x=taken,
             y=d.rows("qkv", _width(d)),
         )
         start += matrix.rows
@@ -163,7 +165,7 @@ def _append_kernel(d: Decoder, norms: HeadNorms | None) -> Launch:
         "scale": c.attention_scale,
         "norm": norms is not None,
         "eps": c.rms_norm_eps,
-        "cache": d.cache_quantization,
+        "cache": d.run_quantization.cache,
     }
     name = f"rope_append.{c.num_attention_heads}.{c.num_key_value_heads}x{c.head_dim}"
     return d.builder.kernel("rope_append", name, params)

@@ -1,4 +1,4 @@
-"""`--cache-quantization q8`: what it changes in a site, and what is refused."""
+"""`--cache-quantization` and `--activation-quantization q8`: what they change, what is refused."""
 
 from __future__ import annotations
 
@@ -71,6 +71,49 @@ def test_decode_takes_one_dispatch_more_where_it_was_fused(family: str) -> None:
     assert counts[1] == counts[0] + is_fused
 
 
+@pytest.mark.parametrize("family", ["gemma", "gemma2", "gemma3", "llama", "qwen3"])
+def test_prefill_quantizes_what_its_products_take(family: str) -> None:
+    """Once for q, k and v, for o, for gate and up, and for down; decode computes with floats."""
+    plain, quantized = (
+        lower(shape_checkpoint(family, {}), activation_quantization=kind).program
+        for kind in ("none", "q8")
+    )
+    decode, same = (
+        [(s.label, s.kernel, s.dispatch) for s in p.phases["decode"]] for p in (plain, quantized)
+    )
+    assert decode == same
+    assert "verify" in plain.phases
+    assert "verify" not in quantized.phases  # drafted tokens must get decode's numbers
+    steps = [step.kernel for step in quantized.phases["prefill"]]
+    kinds = [quantized.kernels[kernel].template for kernel in steps]
+    assert kinds.count("quantize") == 4
+    assert len(kinds) == len(plain.phases["prefill"]) + 4
+    for kernel in set(steps):
+        if quantized.kernels[kernel].template == "matmul":
+            assert ("x_scale", "read-only-storage") in quantized.kernels[kernel].bindings
+
+
+def test_products_of_codes_are_of_integers_on_a_gpu(site: Path) -> None:
+    """Types that have codes; what holds others multiplies floats, and so does the processor."""
+    lowered = lower(shape_checkpoint("gemma2", {"ffn_down": "IQ2_S"}), activation_quantization="q8")
+    texts = {
+        (kernel.split(".")[1], variant): lowered.shaders[shader.file]
+        for kernel, spec in lowered.program.kernels.items()
+        if spec.template == "matmul" and ("x_scale", "read-only-storage") in spec.bindings
+        for variant, shader in spec.shaders.items()
+    }
+    has_integers = {key for key, text in texts.items() if "dot4I8Packed(" in text}
+    assert has_integers == {("q4_k", v) for v in ("f16+subgroups", "f16", "subgroups", "f32")}
+    assert {kind for kind, _ in texts} == {"q4_k", "iq2_s"}
+
+
+def test_the_manifest_says_it(fixtures: Path, tmp_path: Path) -> None:
+    build_site(fixtures / "gemma2-F16.gguf", tmp_path / "site", activation_quantization="q8")
+    facts = describe_site(tmp_path / "site")
+    assert facts.data["activation_quantization"] == "q8"
+    assert any("activations" in text and "q8" in text for _, text in facts.sections)
+
+
 def test_another_type_is_refused(site: Path, fixtures: Path, tmp_path: Path) -> None:
     source = fixtures / "gemma2-F16.gguf"
     wrong = "--cache-quantization: got 'q4', expected none or q8."
@@ -79,6 +122,13 @@ def test_another_type_is_refused(site: Path, fixtures: Path, tmp_path: Path) -> 
         build_site(source, tmp_path / "site", cache_quantization="q4")
 
     assert message_of(ConfigError, build) == wrong
+
+    def build_other() -> None:
+        build_site(source, tmp_path / "site", activation_quantization="q4")
+
+    expected = "--activation-quantization: got 'q4', expected none or q8."
+    assert message_of(ConfigError, build_other) == expected
+    assert not (tmp_path / "site").exists()
     assert message_of(ConfigError, lambda: estimate(source, cache_quantization="q4")) == wrong
     (folder,) = (site / "models").glob("*/")
     assert message_of(ConfigError, lambda: estimate(folder, cache_quantization="none")) == (
