@@ -10,7 +10,7 @@ import pytest
 
 from webgemma.bench import bench
 from webgemma.bench.chart import draw
-from webgemma.bench.measure import choose_lengths
+from webgemma.bench.measure import choose_lengths, window_for
 from webgemma.bench.report import as_json, as_text
 from webgemma.bench.tune import Tuned
 from webgemma.bench.tune import as_text as tune_as_text
@@ -138,6 +138,15 @@ def test_usual_lengths_fit_the_context():
 def test_length_out_of_range(lengths, message):
     with pytest.raises(ConfigError, match=f"{message}, expected 1 to 200"):
         choose_lengths(lengths, (16,), 200, "prompt")
+
+
+def test_a_longer_context_is_allocated_for_what_is_asked(site):
+    manifest = {"context": {"default": 4096, "max": 8192}}
+    assert window_for(manifest, None, None) == 4096
+    assert window_for(manifest, [16], [4088]) == 4096
+    assert window_for(manifest, [16], [256, 8184]) == 8192
+    assert window_for(manifest, [6000], None) == 6000
+    assert window_for(manifest, None, [9000]) == 8192  # which the lengths are then checked against
 
 
 def test_command(site, tmp_path, capsys):

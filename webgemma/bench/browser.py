@@ -21,6 +21,7 @@ from webgemma.bench.measure import (
     KernelTime,
     Rate,
     choose_lengths,
+    window_for,
 )
 from webgemma.bench.peaks import copy_bandwidth, multiply_add_rate
 from webgemma.errors import ConfigError, GpuError
@@ -37,10 +38,10 @@ ARGUMENTS = ("--enable-unsafe-webgpu", "--no-sandbox")
 DOCUMENT = "webgemma/types.d.ts"
 """What is opened: a document of the site that runs nothing by itself."""
 
-LOAD = """async ([id, variant]) => {
+LOAD = """async ([id, variant, contextWindowSize]) => {
   const { Engine } = await import("/webgemma/index.js");
   const started = performance.now();
-  window.engine = await Engine.load(`/models/${id}/`, { variant });
+  window.engine = await Engine.load(`/models/${id}/`, { variant, contextWindowSize });
   return { seconds: (performance.now() - started) / 1000, info: window.engine.info };
 }"""
 MEASURE = """async (measure) => {
@@ -113,7 +114,9 @@ def bench_in_browser(
     manifest = read_manifest(folder)
     with open_chromium(folder.parents[1]) as (page, browser):
         page.expose_function("measured", lambda done, total: progress("measuring", done, total))
-        loaded = _evaluate(page, LOAD, [manifest["id"], variant])
+        loaded = _evaluate(
+            page, LOAD, [manifest["id"], variant, window_for(manifest, prompts, contexts)]
+        )
         most = loaded["info"]["context_window_size"]
         options = {
             "prompts": choose_lengths(prompts, PROMPTS, most, "prompt"),

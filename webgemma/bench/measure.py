@@ -8,9 +8,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from webgemma.bench.peaks import copy_bandwidth, multiply_add_rate
 from webgemma.errors import ConfigError
+from webgemma.layout import model_folder, read_manifest
 from webgemma.program.spec import WEIGHTS, Step
 from webgemma.progress import Progress, no_progress
 from webgemma.runtime.runner import Runner
@@ -105,7 +107,8 @@ def bench(
         model: The model's id; the first by default.
         variant: As `open_session` takes it.
         limits: As `open_session` takes it.
-        prompts: Lengths of prompts; 16, 128 and 512 by default, as far as the context goes.
+        prompts: Lengths of prompts; 16, 128 and 512 by default, as far as the context goes. Where
+            lengths are asked for, the context is as long as they need.
         contexts: Tokens in the caches while decoding; 16, 256 and 1024 by default, likewise.
         repeat: Measurements of each figure, fewer where they are slow; their median is given.
         progress: Told the measurements done, of all.
@@ -116,7 +119,10 @@ def bench(
         GpuError: no adapter, or it lacks what the variant needs.
     """
     check_repeat(repeat)
-    with open_session(site, model=model, variant=variant, limits=limits) as session:
+    context = window_for(read_manifest(model_folder(Path(site), model)), prompts, contexts)
+    with open_session(
+        site, model=model, variant=variant, limits=limits, context_window_size=context
+    ) as session:
         most = session.context_window_size
         lengths = choose_lengths(prompts, PROMPTS, most, "prompt")
         depths = choose_lengths(contexts, CONTEXTS, most - STEPS, "context")
@@ -131,6 +137,15 @@ def check_repeat(repeat: int) -> None:
     """
     if repeat < 1:
         raise ConfigError(f"repeat: got {repeat}, expected at least 1.")
+
+
+def window_for(
+    manifest: Mapping[str, Any], prompts: Sequence[int] | None, contexts: Sequence[int] | None
+) -> int:
+    """Tokens to allocate: the model's default, or more, up to its most, if lengths ask for that."""
+    longest = max([*(prompts or ()), *(context + STEPS for context in contexts or ())], default=0)
+    default, most = (int(manifest["context"][key]) for key in ("default", "max"))
+    return min(max(default, longest), most)
 
 
 def choose_lengths(
