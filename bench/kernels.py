@@ -63,7 +63,7 @@ class Product:
 
 def with_token(rows: int, columns: int) -> Product:
     """The matrix-vector product."""
-    params = {**matvec_shape(rows), "norm": False, "mode": "store", "n": rows}
+    params = {**matvec_shape(rows, columns), "norm": False, "mode": "store", "n": rows}
     arrays = {"x": np.ones(columns, np.float32), "y": np.zeros(rows, np.float32)}
     dispatch = (matvec_dispatch(rows, columns), 1, 1)
     return Product("matvec", params, matvec_constants(columns), arrays, dispatch)

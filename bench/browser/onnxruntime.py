@@ -85,7 +85,7 @@ def our_kernel(weights: Weights, variant: str, num_tokens: int) -> dict[str, Any
     constants: dict[str, int] = {}  # of a matrix product, the text's own
     if num_tokens == 1:
         constants = {n: evaluate(v, symbols) for n, v in matvec_constants(columns).items()}
-        wgsl = render("matvec", {**params, **matvec_shape(rows), "norm": False})
+        wgsl = render("matvec", {**params, **matvec_shape(rows, columns), "norm": False})
         dispatch = [evaluate(matvec_dispatch(rows, columns), symbols), 1, 1]
     else:
         wgsl = render("matmul", {**params, "y_stride": rows})

@@ -60,7 +60,7 @@ def add_products(
     }
     add_matmul(test, matrix, values, x, bound, is_int8=is_int8)
     params = storage_params(matrix, piece)
-    params |= {**matvec_shape(ROWS), "eps": EPS}
+    params |= {**matvec_shape(ROWS, k), "eps": EPS}
     launch = test.builder.kernel(
         "matvec",
         f"self-test.matvec.{kind}",

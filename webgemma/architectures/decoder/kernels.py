@@ -20,7 +20,7 @@ MOST_LANES = 128  # of a team
 LONG_GROUPS = 256  # of 32 columns: rows from here on are shared by more lanes
 ROWS = 4  # of a block, which a team computes
 ROWS_FOR_TWO_TWINS = 1024
-FEW_WEIGHTS = 1 << 20  # of a matrix whose products are done before a larger kernel is compiled
+FEW_WEIGHTS = 1 << 20  # of a matrix whose products are done before larger kernels are compiled
 
 
 def matvec(
@@ -35,7 +35,7 @@ def matvec(
     """A matrix-vector kernel over one piece of a matrix."""
     params = {
         **storage_params(matrix, piece),
-        **matvec_shape(piece.rows),
+        **matvec_shape(piece.rows, matrix.in_features),
         "norm": template != "matvec",
         **extra,
     }
@@ -143,7 +143,7 @@ def matvec_constants(in_features: int) -> dict[str, Size]:
 
 def matmul_shape(rows: int, in_features: int) -> dict[str, bool]:
     """How much of a matrix product a workgroup takes: a parameter of the template."""
-    return {"few": rows * in_features <= FEW_WEIGHTS}
+    return {"few": is_small(rows, in_features)}
 
 
 def matmul_dispatch(rows: int, in_features: int) -> tuple[Size, Size, Size]:
@@ -158,22 +158,27 @@ def matmul_constants(rows: int, in_features: int) -> dict[str, Size]:
     return {"TILE_M": f"{size}_tokens", "TILE_N": f"{size}_rows"}
 
 
-def matvec_twins(rows: int) -> int:
+def is_small(rows: int, in_features: int) -> bool:
+    """Whether a larger kernel for the matrix saves less than it takes longer to compile."""
+    return rows * in_features <= FEW_WEIGHTS
+
+
+def matvec_twins(rows: int, in_features: int) -> int:
     """Pairs of blocks that an invocation of a software adapter takes.
 
     More of them share what is loaded of x, but take longer to compile and leave fewer workgroups.
     """
-    return 2 if rows >= ROWS_FOR_TWO_TWINS else 1
+    return 2 if rows >= ROWS_FOR_TWO_TWINS and not is_small(rows, in_features) else 1
 
 
-def matvec_shape(rows: int) -> dict[str, int]:
+def matvec_shape(rows: int, in_features: int) -> dict[str, int]:
     """What a matrix-vector kernel unrolls: a parameter of the template."""
-    return {"twins": matvec_twins(rows)}
+    return {"twins": matvec_twins(rows, in_features)}
 
 
 def matvec_dispatch(rows: int, in_features: int) -> str:
     """Workgroups of a matrix-vector kernel over `rows` rows."""
-    blocks = f"{matvec_teams(in_features)} * max(1, matvec_blocks * {matvec_twins(rows)})"
+    blocks = f"{matvec_teams(in_features)} * max(1, matvec_blocks * {matvec_twins(rows, in_features)})"
     return f"ceil_div({-(-rows // ROWS)}, {blocks})"
 
 
