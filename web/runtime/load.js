@@ -112,15 +112,21 @@ async function fill(base, manifest, cache, runner, meter, fetching) {
   const options = { ...fetching, signal: stop.signal, onBytes, onStored };
   const uploaded = () => runner.finished();
   const upload = runner.upload.bind(runner);
+  let isArriving = true;
   try {
     const downloads = Promise.all([
       fetchText(base, "tokenizer.json", manifest, options).then(Tokenizer.fromJson),
       streamShards(base, shards, manifest, upload, { ...options, uploaded }),
     ]).then((results) => {
+      isArriving = false;
       meter.begin("compile");
       return results;
     });
-    const [[tokenizer]] = await Promise.all([downloads, runner.ready()]);
+    const ready = runner.ready().then(() => {
+      // A small model does without the rest for a while: it is compiled when nobody waits (worker.js).
+      if (isArriving || !runner.isSmall) runner.prepareRest().catch(() => {}); // a step reports it
+    });
+    const [[tokenizer]] = await Promise.all([downloads, ready]);
     return tokenizer;
   } finally {
     signal?.removeEventListener("abort", abort);

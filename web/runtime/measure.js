@@ -44,7 +44,7 @@ export async function measure(session, options = {}, onProgress = () => {}, sign
   const timer = new Timer(runner);
   try {
     signal?.throwIfAborted();
-    await runner.prepare("decode");
+    await runner.prepareRest();
     const first_token_seconds = await firstTokenSeconds(session, Math.min(...prompts), limits);
     tick();
     /** @type {Rate[]} */

@@ -9,7 +9,7 @@
 
 import { DeviceLostError, GpuError, ProgramError, UnsupportedError } from "./errors.js";
 import { evaluate, parse } from "./expr.js";
-import { allocatedNbytes, boundNbytes, isTexture } from "./memory.js";
+import { allocatedNbytes, boundNbytes, isTexture, measureMemory } from "./memory.js";
 import { Pipelines } from "./pipelines.js";
 import { StagingPool } from "./staging.js";
 import { createMatrix, writeMatrix } from "./tiles.js";
@@ -32,8 +32,7 @@ import { createMatrix, writeMatrix } from "./tiles.js";
 
 const TABLE_ROWS_PER_WRITE = 1024;
 const LOSS_NOTICE_MS = 200;
-/** @type {Phase[]} */
-const FIRST_PHASES = ["encode_image", "prefill", "sample"];
+const SMALL_NBYTES = 2 ** 24; // of weights: a step of such a model is nothing beside compiling a kernel
 
 /**
  * Buffer kind -> usage flags.
@@ -91,6 +90,11 @@ export class Runner {
     this.contextWindowSize = contextWindowSize;
     /** @type {Symbols} */
     this.symbols = { ...variant.symbols, context_window_size: contextWindowSize };
+    const { weights_nbytes } = measureMemory(program, variant, contextWindowSize, []);
+    /** Whether a short prompt may go through `decode`, so that it need not wait for `prefill`. */
+    this.isSmall = weights_nbytes <= SMALL_NBYTES && !program.image;
+    /** @type {Phase[]} what the first token takes */
+    this.firstPhases = this.isSmall ? ["decode", "sample"] : ["encode_image", "prefill", "sample"];
     /** @type {Map<string, GPUBuffer>} */
     this.buffers = new Map();
     /** @type {Map<string, GPUTexture>} the matrices, where the variant keeps them so */
@@ -173,7 +177,7 @@ export class Runner {
    * @param {(done: number, total: number) => void} [onCompiled]
    */
   compileFirst(onCompiled) {
-    const steps = FIRST_PHASES.flatMap((phase) => this.program.phases[phase] ?? []);
+    const steps = this.firstPhases.flatMap((phase) => this.program.phases[phase] ?? []);
     const kernels = new Set(steps.map((step) => step.kernel));
     let done = 0;
     for (const kernel of kernels) {
@@ -184,13 +188,14 @@ export class Runner {
     }
   }
 
-  /**
-   * Wait for what the first token takes. What the others take is compiled while that is computed,
-   * and `logits` when it is asked for: compiling is most of a load from storage.
-   */
+  /** Wait for what the first token takes: compiling is most of a small model's load from storage. */
   async ready() {
-    await Promise.all(FIRST_PHASES.map((phase) => this.prepare(phase)));
-    this.prepare("decode").catch(() => {}); // the first step reports it
+    await Promise.all(this.firstPhases.map((phase) => this.prepare(phase)));
+  }
+
+  /** Wait for what other tokens take, too. `logits` and `verify` compile when they are asked for. */
+  async prepareRest() {
+    await Promise.all([this.prepare("prefill"), this.prepare("decode")]);
   }
 
   /**

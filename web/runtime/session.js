@@ -17,6 +17,8 @@ import { GREEDY } from "./sampling.js";
 import { commonPrefix, makeSteps } from "./steps.js";
 import { checkPrefix, encodeImage, samePixels } from "./vision.js";
 
+const MOST_WALKED = 32; // tokens: steps that take less than compiling `prefill`, on software adapters
+
 /**
  * @typedef {object} GenerateOptions
  * @property {number} [maxTokens] at most as many as the context has room for
@@ -89,6 +91,7 @@ export class Session {
    * @returns {AsyncGenerator<{position: number, num_tokens: number}, void, void>}
    */
   async *prefill(tokens, keep) {
+    await this.runner.prepare("prefill");
     const size = this.runner.program.prefill_chunk_size;
     for (let position = keep; position < tokens.length; position += size) {
       if (position > keep) await this.runner.finished();
@@ -100,6 +103,33 @@ export class Session {
       this.cached = tokens.slice(0, position + part.length);
       yield chunk;
     }
+  }
+
+  /**
+   * Run tokens[keep:] one by one, as if the program had chosen them: a short prompt of a small model,
+   * which comes before `prefill` is compiled.
+   * @param {number[]} tokens
+   * @param {number} keep
+   * @returns {AsyncGenerator<{position: number, num_tokens: number}, void, void>}
+   */
+  async *walk(tokens, keep) {
+    for (let position = keep; position < tokens.length; position++) {
+      const chunk = { position, num_tokens: 1 };
+      this.runner.writeState({ ...chunk, token_id: tokens[position] });
+      this.runner.run("decode", chunk);
+      this.runner.writeState(chunk); // `decode` moved on to the next token, which is not its to choose
+      this.cached = tokens.slice(0, position + 1);
+      yield chunk;
+    }
+  }
+
+  /**
+   * Whether so many tokens of a prompt are run one by one.
+   * @param {number} count
+   */
+  walks(count) {
+    const { isSmall, steps } = this.runner;
+    return isSmall && count <= MOST_WALKED && steps.has("decode") && !steps.has("prefill");
   }
 
   /**
@@ -186,7 +216,8 @@ export class Session {
     this.begin(pixels, tokenIds.length);
     this.cached.length = cached_tokens;
     let chunk = { position: 0, num_tokens: 0 };
-    for await (chunk of this.prefill(tokenIds, cached_tokens)) if (signal?.aborted) break;
+    const run = this.walks(tokenIds.length - cached_tokens) ? this.walk : this.prefill;
+    for await (chunk of run.call(this, tokenIds, cached_tokens)) if (signal?.aborted) break;
     this.prompt = tokenIds;
     const limit = this.limit(tokenIds, maxTokens);
     const chosen = { ...GREEDY, ...sampling };

@@ -12,7 +12,6 @@
 import { Timer, recordBound } from "./timing.js";
 import { choiceName } from "./tuning.js";
 
-const PAUSE_MS = 500; // who loads a model often asks at once
 const BUDGET_MS = 300; // of a visit, compilation and all
 const ROUND_MS = 5; // of a measured submission: far above a clock's resolution
 const ROUNDS = 6; // the first of them warms up
@@ -64,8 +63,6 @@ export class Tuner {
    */
   async run(signal) {
     const untried = this.untried();
-    if (!untried.length) return;
-    await within(new Promise(() => {}), { deadline: performance.now() + PAUSE_MS, signal });
     for (const { group, timed, choice } of untried) {
       await within(this.runner.prepare(timed.phase), { deadline: Infinity, signal });
       if (signal.aborted || this.leftMs <= this.longestMs) return;
@@ -183,7 +180,7 @@ export class Tuner {
  * @param {Until} until
  * @returns {Promise<T | undefined>}
  */
-async function within(promise, { deadline, signal }) {
+export async function within(promise, { deadline, signal }) {
   promise.catch(() => {}); // it may fail later, when nobody waits any more
   /** @type {number | undefined} */
   let timer;

@@ -17,7 +17,10 @@ import { measure } from "./measure.js";
 import { folderUrl } from "./plan.js";
 import { importFiles } from "./store/import.js";
 import { openStore } from "./store/store.js";
+import { within } from "./tuner.js";
 import { pixelsOf } from "./vision.js";
+
+const PAUSE_MS = 500; // who loads a model often asks at once
 
 /** @typedef {{event: (event: object) => void, signal: AbortSignal}} Call */
 
@@ -117,12 +120,19 @@ async function answer(id, method, params, signal) {
   }
 }
 
-/** Search for faster kernels, where nobody waits and there is no conversation that it could spoil. */
-async function tuneWhileIdle() {
-  if (calls.size || !model?.tuner || !model.session.isNew) return;
+/**
+ * When nobody has asked for a while: compile what no request needed yet, and search for faster
+ * kernels, if there is no conversation that it could spoil.
+ */
+async function useIdleTime() {
+  if (calls.size || !model) return;
   idle = new AbortController();
+  const { signal } = idle;
   try {
-    await model.tuner.run(idle.signal);
+    await within(new Promise(() => {}), { deadline: performance.now() + PAUSE_MS, signal });
+    if (signal.aborted) return;
+    await within(model.runner.prepareRest(), { deadline: Infinity, signal });
+    if (model.session.isNew) await model.tuner?.run(signal);
   } catch (error) {
     model.tuner = null;
     console.debug(`tuning: ${error}`);
@@ -139,5 +149,5 @@ scope.onmessage = ({ data: { id, method, params } }) => {
   const controller = new AbortController();
   calls.set(id, controller);
   idle.abort();
-  last = last.then(() => answer(id, method, params, controller.signal)).then(tuneWhileIdle);
+  last = last.then(() => answer(id, method, params, controller.signal)).then(useIdleTime);
 };
