@@ -197,22 +197,22 @@ def test_a_limit_beyond_the_adapter_is_named_with_have_and_need(
 def test_a_shader_that_does_not_compile_is_named_with_its_line(
     tiny_copy: Path, open_page: Any
 ) -> None:
-    path = next(tiny_copy.rglob("append.wgsl"))
-    text = path.read_text().replace("= tokens[id.x]", "= tokens[id.x] + 1.5")
+    path = next(tiny_copy.rglob("next.subgroups.wgsl"))
+    text = path.read_text().replace("= token;", "= token + 1.5;", 1)
     path.write_text(text)
     data = path.read_bytes()
     entry = {"nbytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
     change_json(
         tiny_copy,
         "webgemma.json",
-        lambda manifest: manifest["files"].update({"shaders/append.wgsl": entry}),
+        lambda manifest: manifest["files"].update({"shaders/next.subgroups.wgsl": entry}),
     )
     kind, message = load(tiny_copy, open_page)
     assert kind == "GpuError"
     line = next(i for i, row in enumerate(text.splitlines(), 1) if "+ 1.5" in row)
-    start = f"shaders/append.wgsl: this browser does not compile it: line {line}: "
+    start = f"shaders/next.subgroups.wgsl: this browser does not compile it: line {line}: "
     assert message.startswith(start)
-    assert message.endswith("{ cache[state.position + id.x] = tokens[id.x] + 1.5; }")
+    assert message.endswith("state.token_id = token + 1.5;")
 
 
 def test_a_binding_that_does_not_fit_its_shader_is_a_program_error(

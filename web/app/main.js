@@ -44,7 +44,12 @@ const query = readQuery(location.search);
 const loadOptions = { variant: query.variant, contextWindowSize: query.context };
 const place = new URL("./", location.href).pathname; // other sites may share the origin
 const settings = new Settings(query, `webgemma settings ${place}`);
-const branding = await loadBranding();
+const index = fetchIndex();
+index.catch(() => {}); // `start` says it
+const [branding, chats] = await Promise.all([
+  loadBranding(),
+  Chats.open(`webgemma chats ${place}`),
+]);
 const welcome = new Welcome(byId("welcome", HTMLElement), branding);
 const panel = byId("panel", HTMLDivElement);
 const select = byId("model-select", HTMLSelectElement);
@@ -76,7 +81,6 @@ const asks = new Asks({
   ask: (prompt) => composer.ask(prompt),
   begin: (prompt) => composer.begin(prompt),
 });
-const chats = await Chats.open(`webgemma chats ${place}`);
 const chatList = new ChatList({
   open: (conversation) => openConversation(conversation),
   rename: (conversation, title) => chats.rename(conversation, title),
@@ -109,12 +113,15 @@ select.addEventListener("change", () => {
   open(select.value);
 });
 
-/** Read the list of models and open one of them. */
-async function start() {
+/**
+ * Read the list of models and open one of them.
+ * @param {ReturnType<typeof fetchIndex>} index
+ */
+async function start(index) {
   try {
-    const index = await fetchIndex();
-    if (!index) return; // the page gives way to what is at this address now
-    const { models, shell } = index;
+    const found = await index;
+    if (!found) return; // the page gives way to what is at this address now
+    const { models, shell } = found;
     const page = await bringUpToDate(shell);
     if (page === "reloading") return;
     if (page === "blocked") throw new DownloadError(OLD_PAGE);
@@ -127,7 +134,7 @@ async function start() {
     if (unknown)
       panel.prepend(note(`This site has no model "${unknown}", which its address names.`));
   } catch (error) {
-    showError(error, start);
+    showError(error, () => start(fetchIndex()));
   }
 }
 
@@ -370,5 +377,5 @@ showLogo(branding);
 watchDiagnostics(() => chat?.engine ?? null);
 watchStored(() => shown);
 showChats();
-await start();
+await start(index);
 await keepPage();

@@ -12,7 +12,8 @@ import { DownloadError, WebGemmaError, errorFromData } from "./errors.js";
 /** Calls methods of a worker. Owns the worker: call `close()`. */
 export class WorkerLink {
   constructor() {
-    this.worker = new Worker(/** @type {string} */ (workerUrl()), { type: "module" });
+    this.worker = spare ?? makeWorker();
+    spare = null;
     /** @type {Map<number, Pending>} */
     this.pending = new Map();
     this.nextId = 0;
@@ -71,6 +72,22 @@ export class WorkerLink {
     for (const { reject } of this.pending.values()) reject(reason);
     this.pending.clear();
   }
+}
+
+/** @type {Worker | null} */
+let spare = null;
+
+/** Start the worker that the next link takes: its scripts come while the page does other things. */
+export function startWorker() {
+  spare ??= makeWorker();
+  spare.onerror = (event) => {
+    event.preventDefault();
+    spare = null; // the link starts another, and says what is wrong
+  };
+}
+
+function makeWorker() {
+  return new Worker(/** @type {string} */ (workerUrl()), { type: "module" });
 }
 
 /** @type {{createScriptURL(url: string): unknown} | undefined} */

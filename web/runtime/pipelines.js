@@ -49,10 +49,22 @@ export class Pipelines {
    * @returns {Promise<GPUComputePipeline>}
    */
   async compile(name, choice) {
+    const { kernel, shader, text } = await this.read(name);
+    const variant = { ...this.variant, symbols: { ...this.variant.symbols, ...choice } };
+    const constants = constantsOf(kernel, variant);
+    return compile(this.device, name, shader, text, constants, this.layout(kernel));
+  }
+
+  /**
+   * A kernel and the text of its shader.
+   * @param {string} name
+   */
+  async read(name) {
     const kernel = this.program.kernels[name];
     if (!kernel) throw new ProgramError(`program.json: there is no kernel '${name}'.`);
-    const variant = { ...this.variant, symbols: { ...this.variant.symbols, ...choice } };
-    return compile(this.device, name, kernel, variant, this.layout(kernel), this.readShader);
+    const shader = kernel.shaders[this.variant.name];
+    if (shader) return { kernel, shader, text: await this.readShader(shader.file) };
+    throw new ProgramError(`kernel '${name}': got no shader for variant '${this.variant.name}'.`);
   }
 
   /**
@@ -124,18 +136,14 @@ function constantsOf(kernel, variant) {
 /**
  * @param {GPUDevice} device
  * @param {string} name
- * @param {Kernel} kernel
- * @param {Variant} variant
+ * @param {Kernel["shaders"][string]} shader
+ * @param {string} text
+ * @param {Record<string, number>} constants
  * @param {GPUPipelineLayout} layout
- * @param {(file: string) => Promise<string>} readShader
  * @returns {Promise<GPUComputePipeline>}
  */
-async function compile(device, name, kernel, variant, layout, readShader) {
-  const shader = kernel.shaders[variant.name];
-  if (!shader) {
-    throw new ProgramError(`kernel '${name}': got no shader for variant '${variant.name}'.`);
-  }
-  const code = withDirectives(await readShader(shader.file), shader.requires);
+async function compile(device, name, shader, text, constants, layout) {
+  const code = withDirectives(text, shader.requires);
   device.pushErrorScope("validation"); // the message comes from getCompilationInfo below
   const module = device.createShaderModule({ label: name, code });
   device.popErrorScope();
@@ -143,7 +151,7 @@ async function compile(device, name, kernel, variant, layout, readShader) {
     return await device.createComputePipelineAsync({
       label: name,
       layout,
-      compute: { module, entryPoint: "main", constants: constantsOf(kernel, variant) },
+      compute: { module, entryPoint: "main", constants },
     });
   } catch (cause) {
     const { messages } = await module.getCompilationInfo();

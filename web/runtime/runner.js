@@ -32,6 +32,8 @@ import { createMatrix, writeMatrix } from "./tiles.js";
 
 const TABLE_ROWS_PER_WRITE = 1024;
 const LOSS_NOTICE_MS = 200;
+/** @type {Phase[]} what later tokens take, and longer prompts */
+const REST = ["prefill", "decode"];
 const SMALL_NBYTES = 2 ** 24; // of weights: a step of such a model is nothing beside compiling a kernel
 
 /**
@@ -177,25 +179,37 @@ export class Runner {
    * @param {(done: number, total: number) => void} [onCompiled]
    */
   compileFirst(onCompiled) {
-    const steps = this.firstPhases.flatMap((phase) => this.program.phases[phase] ?? []);
-    const kernels = new Set(steps.map((step) => step.kernel));
+    const kernels = this.kernelsOf(this.firstPhases);
     let done = 0;
     for (const kernel of kernels) {
       this.pipelines.get(kernel).then(
-        () => onCompiled?.(++done, kernels.size),
+        () => onCompiled?.(++done, kernels.length),
         () => {}, // `ready` reports it
       );
     }
   }
 
-  /** Wait for what the first token takes: compiling is most of a small model's load from storage. */
+  /**
+   * Wait for what the first token takes, and for the texts of what others take: compiling is most of
+   * a small model's load from storage.
+   */
   async ready() {
-    await Promise.all(this.firstPhases.map((phase) => this.prepare(phase)));
+    const texts = this.kernelsOf(REST).map((kernel) => this.pipelines.read(kernel));
+    await Promise.all([...texts, ...this.firstPhases.map((phase) => this.prepare(phase))]);
   }
 
   /** Wait for what other tokens take, too. `logits` and `verify` compile when they are asked for. */
   async prepareRest() {
-    await Promise.all([this.prepare("prefill"), this.prepare("decode")]);
+    await Promise.all(REST.map((phase) => this.prepare(phase)));
+  }
+
+  /**
+   * @param {Phase[]} phases
+   * @returns {string[]} the names of their kernels, each once
+   */
+  kernelsOf(phases) {
+    const steps = phases.flatMap((phase) => this.program.phases[phase] ?? []);
+    return [...new Set(steps.map((step) => step.kernel))];
   }
 
   /**

@@ -65,7 +65,8 @@ function checkRecord({ name, byteOffset, nbytes }, shardNbytes, missing) {
 }
 
 /**
- * Fetch all shards, verify each, and hand its records to `upload`.
+ * Fetch all shards, verify each, and hand its records to `upload`. After a failure `options.signal` is
+ * to end what is still under way.
  * @param {URL} base
  * @param {PlannedShard[]} shards
  * @param {Manifest} manifest
@@ -74,33 +75,15 @@ function checkRecord({ name, byteOffset, nbytes }, shardNbytes, missing) {
  *   the GPU has taken what was uploaded: the next shard waits for it
  */
 export async function streamShards(base, shards, manifest, upload, options = {}) {
-  const stop = new AbortController();
-  const signal = options.signal ? anySignal(options.signal, stop) : stop.signal;
   const queue = shards.values();
   const work = async () => {
     for (const shard of queue) {
-      const bytes = await fetchFile(base, shard.path, manifest, { ...options, signal });
+      const bytes = await fetchFile(base, shard.path, manifest, options);
       for (const { name, byteOffset, nbytes } of shard.records) {
         upload(name, bytes.subarray(byteOffset, byteOffset + nbytes));
       }
       await options.uploaded?.();
     }
   };
-  try {
-    await Promise.all(Array.from({ length: PARALLEL_SHARDS }, work));
-  } catch (error) {
-    stop.abort(); // the first failure ends the other downloads
-    throw error;
-  }
-}
-
-/**
- * A signal that aborts with the caller's or with ours.
- * @param {AbortSignal} outer
- * @param {AbortController} inner
- */
-function anySignal(outer, inner) {
-  if (outer.aborted) inner.abort(outer.reason);
-  outer.addEventListener("abort", () => inner.abort(outer.reason), { once: true });
-  return inner.signal;
+  await Promise.all(Array.from({ length: PARALLEL_SHARDS }, work));
 }

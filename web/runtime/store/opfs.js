@@ -7,9 +7,17 @@
 /** @import { Backend } from "./backend.d.ts" */
 
 const FOLDER = "webgemma";
+const LARGE_NBYTES = 2 ** 20; // shards
 
-/** @typedef {{write(bytes: BufferSource, at: {at: number}): number, truncate(n: number): void, close(): void}} SyncHandle */
-/** @typedef {FileSystemFileHandle & {createSyncAccessHandle?: () => Promise<SyncHandle>}} FileHandle */
+/**
+ * @typedef {object} SyncHandle
+ * @property {() => number} getSize
+ * @property {(bytes: BufferSource, at: {at: number}) => number} read
+ * @property {(bytes: BufferSource, at: {at: number}) => number} write
+ * @property {(nbytes: number) => void} truncate
+ * @property {() => void} close
+ */
+/** @typedef {FileSystemFileHandle & {createSyncAccessHandle?: (options?: object) => Promise<SyncHandle>}} FileHandle */
 /** @typedef {FileSystemDirectoryHandle & AsyncIterable<[string, FileHandle]>} Folder */
 
 /**
@@ -25,7 +33,9 @@ export async function openOpfs() {
     async read(name) {
       const handle = await folder.getFileHandle(name).catch(() => null);
       if (!handle) return null;
-      return new Uint8Array(await (await handle.getFile()).arrayBuffer());
+      const file = await handle.getFile();
+      const bytes = file.size >= LARGE_NBYTES ? await readSync(handle) : null;
+      return bytes ?? new Uint8Array(await file.arrayBuffer());
     },
 
     async write(name, bytes) {
@@ -54,6 +64,23 @@ export async function openOpfs() {
       return sizes;
     },
   };
+}
+
+/**
+ * In a worker, without the way through another process that a file's bytes take otherwise. Others may
+ * read at the same time, but not write: for files that one tab at a time has to do with.
+ * @param {FileHandle} handle
+ * @returns {Promise<Uint8Array<ArrayBuffer> | null>} null where that is not possible
+ */
+async function readSync(handle) {
+  const file = await handle.createSyncAccessHandle?.({ mode: "read-only" }).catch(() => null);
+  if (!file) return null;
+  try {
+    const bytes = new Uint8Array(file.getSize());
+    return bytes.subarray(0, file.read(bytes, { at: 0 }));
+  } finally {
+    file.close();
+  }
 }
 
 /**

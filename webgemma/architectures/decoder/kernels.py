@@ -178,7 +178,8 @@ def matvec_shape(rows: int, in_features: int) -> dict[str, int]:
 
 def matvec_dispatch(rows: int, in_features: int) -> str:
     """Workgroups of a matrix-vector kernel over `rows` rows."""
-    blocks = f"{matvec_teams(in_features)} * max(1, matvec_blocks * {matvec_twins(rows, in_features)})"
+    twins = matvec_twins(rows, in_features)
+    blocks = f"{matvec_teams(in_features)} * max(1, matvec_blocks * {twins})"
     return f"ceil_div({-(-rows // ROWS)}, {blocks})"
 
 
