@@ -22,7 +22,7 @@ LOAD = """async () => {
   window.engine = await Engine.load("/models/pebble/");
   const url = new URL("/models/pebble/", location.href).href;
   window.model = await loadModel(url, { variant: "f32" });
-  await model.runner.prepare("prefill");
+  await model.runner.prepareRest();
   await model.runner.prepare("verify");
 }"""
 CHAT = "(request) => engine.chat.completions.create(request)"

@@ -80,10 +80,7 @@ let spare = null;
 /** Start the worker that the next link takes: its scripts come while the page does other things. */
 export function startWorker() {
   spare ??= makeWorker();
-  spare.onerror = (event) => {
-    event.preventDefault();
-    spare = null; // the link starts another, and says what is wrong
-  };
+  spare.onerror = () => (spare = null); // the link starts another, and says what is wrong
 }
 
 function makeWorker() {

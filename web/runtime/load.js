@@ -100,7 +100,7 @@ async function fill(base, manifest, cache, runner, meter, fetching) {
   const stop = new AbortController();
   const abort = () => stop.abort(signal?.reason);
   if (signal?.aborted) abort();
-  signal?.addEventListener("abort", abort, { once: true });
+  signal?.addEventListener("abort", abort, { once: true, signal: stop.signal });
   const onBytes = (/** @type {number} */ nbytes) => meter.add(nbytes);
   const onStored = (/** @type {number} */ nbytes) => meter.addStored(nbytes);
   const shards = planShards(cache, manifest, runner.program);
@@ -110,26 +110,17 @@ async function fill(base, manifest, cache, runner, meter, fetching) {
     paths.reduce((sum, path) => sum + (manifest.files[path]?.nbytes ?? 0), 0),
   );
   const options = { ...fetching, signal: stop.signal, onBytes, onStored };
-  const uploaded = () => runner.finished();
-  const upload = runner.upload.bind(runner);
-  let isArriving = true;
   try {
     const downloads = Promise.all([
       fetchText(base, "tokenizer.json", manifest, options).then(Tokenizer.fromJson),
-      streamShards(base, shards, manifest, upload, { ...options, uploaded }),
+      streamShards(base, shards, manifest, runner, options),
     ]).then((results) => {
-      isArriving = false;
       meter.begin("compile");
       return results;
     });
-    const ready = runner.ready().then(() => {
-      // A small model does without the rest for a while: it is compiled when nobody waits (worker.js).
-      if (isArriving || !runner.isSmall) runner.prepareRest().catch(() => {}); // a step reports it
-    });
-    const [[tokenizer]] = await Promise.all([downloads, ready]);
+    const [[tokenizer]] = await Promise.all([downloads, runner.ready()]);
     return tokenizer;
   } finally {
-    signal?.removeEventListener("abort", abort);
     stop.abort();
   }
 }

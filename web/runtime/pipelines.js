@@ -50,9 +50,23 @@ export class Pipelines {
    */
   async compile(name, choice) {
     const { kernel, shader, text } = await this.read(name);
-    const variant = { ...this.variant, symbols: { ...this.variant.symbols, ...choice } };
-    const constants = constantsOf(kernel, variant);
-    return compile(this.device, name, shader, text, constants, this.layout(kernel));
+    const { device, variant } = this;
+    const constants = constantsOf(kernel, { ...variant.symbols, ...choice });
+    const layout = this.layout(kernel);
+    const code = withDirectives(text, shader.requires);
+    device.pushErrorScope("validation"); // the message comes from getCompilationInfo below
+    const module = device.createShaderModule({ label: name, code });
+    device.popErrorScope();
+    try {
+      const compute = { module, entryPoint: "main", constants };
+      return await device.createComputePipelineAsync({ label: name, layout, compute });
+    } catch (cause) {
+      const { messages } = await module.getCompilationInfo();
+      const first = messages.find((message) => message.type === "error");
+      const line = first && code.split("\n")[first.lineNum - 1]?.trim();
+      const what = first ? `line ${first.lineNum}: ${first.message}: ${line}` : String(cause);
+      throw new GpuError(`${shader.file}: this browser does not compile it: ${what}`, { cause });
+    }
   }
 
   /**
@@ -123,41 +137,12 @@ function createLayout(device, kernel, variant) {
 }
 
 /**
- * The override constants of a kernel in this variant.
+ * The override constants of a kernel with a variant's symbols.
  * @param {Kernel} kernel
- * @param {Variant} variant
+ * @param {Record<string, number>} symbols
  * @returns {Record<string, number>}
  */
-function constantsOf(kernel, variant) {
+function constantsOf(kernel, symbols) {
   const entries = Object.entries(kernel.constants);
-  return Object.fromEntries(entries.map(([name, size]) => [name, evaluate(size, variant.symbols)]));
-}
-
-/**
- * @param {GPUDevice} device
- * @param {string} name
- * @param {Kernel["shaders"][string]} shader
- * @param {string} text
- * @param {Record<string, number>} constants
- * @param {GPUPipelineLayout} layout
- * @returns {Promise<GPUComputePipeline>}
- */
-async function compile(device, name, shader, text, constants, layout) {
-  const code = withDirectives(text, shader.requires);
-  device.pushErrorScope("validation"); // the message comes from getCompilationInfo below
-  const module = device.createShaderModule({ label: name, code });
-  device.popErrorScope();
-  try {
-    return await device.createComputePipelineAsync({
-      label: name,
-      layout,
-      compute: { module, entryPoint: "main", constants },
-    });
-  } catch (cause) {
-    const { messages } = await module.getCompilationInfo();
-    const first = messages.find((message) => message.type === "error");
-    const line = first && code.split("\n")[first.lineNum - 1]?.trim();
-    const text = first ? `line ${first.lineNum}: ${first.message}: ${line}` : String(cause);
-    throw new GpuError(`${shader.file}: this browser does not compile it: ${text}`, { cause });
-  }
+  return Object.fromEntries(entries.map(([name, size]) => [name, evaluate(size, symbols)]));
 }

@@ -92,9 +92,9 @@ export class Runner {
     this.contextWindowSize = contextWindowSize;
     /** @type {Symbols} */
     this.symbols = { ...variant.symbols, context_window_size: contextWindowSize };
-    const { weights_nbytes } = measureMemory(program, variant, contextWindowSize, []);
+    const memory = measureMemory(program, variant, contextWindowSize, []);
     /** Whether a short prompt may go through `decode`, so that it need not wait for `prefill`. */
-    this.isSmall = weights_nbytes <= SMALL_NBYTES && !program.image;
+    this.isSmall = memory.weights_nbytes <= SMALL_NBYTES && !program.image;
     /** @type {Phase[]} what the first token takes */
     this.firstPhases = this.isSmall ? ["decode", "sample"] : ["encode_image", "prefill", "sample"];
     /** @type {Map<string, GPUBuffer>} */
@@ -196,9 +196,13 @@ export class Runner {
   async ready() {
     const texts = this.kernelsOf(REST).map((kernel) => this.pipelines.read(kernel));
     await Promise.all([...texts, ...this.firstPhases.map((phase) => this.prepare(phase))]);
+    if (!this.isSmall) this.prepareRest().catch(() => {}); // a step reports it
   }
 
-  /** Wait for what other tokens take, too. `logits` and `verify` compile when they are asked for. */
+  /**
+   * Wait for what other tokens take, too; of a small model, when nobody waits for anything else
+   * (worker.js). `logits` and `verify` compile when they are asked for.
+   */
   async prepareRest() {
     await Promise.all(REST.map((phase) => this.prepare(phase)));
   }

@@ -17,7 +17,7 @@ import { GREEDY } from "./sampling.js";
 import { commonPrefix, makeSteps } from "./steps.js";
 import { checkPrefix, encodeImage, samePixels } from "./vision.js";
 
-const MOST_WALKED = 32; // tokens: steps that take less than compiling `prefill`, on software adapters
+const MOST_DECODED = 32; // tokens of a prompt: steps that take less than compiling `prefill`, on software adapters
 
 /**
  * @typedef {object} GenerateOptions
@@ -88,48 +88,33 @@ export class Session {
    * submitted.
    * @param {number[]} tokens the whole sequence; the first `keep` are in the caches already
    * @param {number} keep
+   * @param {"prefill" | "decode"} [phase] `decode` runs them one by one, as if it had chosen them
    * @returns {AsyncGenerator<{position: number, num_tokens: number}, void, void>}
    */
-  async *prefill(tokens, keep) {
-    await this.runner.prepare("prefill");
-    const size = this.runner.program.prefill_chunk_size;
+  async *prefill(tokens, keep, phase = "prefill") {
+    await this.runner.prepare(phase);
+    const size = phase === "decode" ? 1 : this.runner.program.prefill_chunk_size;
     for (let position = keep; position < tokens.length; position += size) {
-      if (position > keep) await this.runner.finished();
+      if (size > 1 && position > keep) await this.runner.finished();
       const part = tokens.slice(position, position + size);
       const chunk = { position, num_tokens: part.length };
       this.runner.writeTokens(part);
-      this.runner.writeState(chunk);
-      this.runner.run("prefill", chunk);
+      this.runner.writeState({ ...chunk, token_id: part[0] });
+      this.runner.run(phase, chunk);
+      this.runner.writeState(chunk); // `decode` moved on, to a token that is not its to choose
       this.cached = tokens.slice(0, position + part.length);
       yield chunk;
     }
   }
 
   /**
-   * Run tokens[keep:] one by one, as if the program had chosen them: a short prompt of a small model,
-   * which comes before `prefill` is compiled.
-   * @param {number[]} tokens
-   * @param {number} keep
-   * @returns {AsyncGenerator<{position: number, num_tokens: number}, void, void>}
-   */
-  async *walk(tokens, keep) {
-    for (let position = keep; position < tokens.length; position++) {
-      const chunk = { position, num_tokens: 1 };
-      this.runner.writeState({ ...chunk, token_id: tokens[position] });
-      this.runner.run("decode", chunk);
-      this.runner.writeState(chunk); // `decode` moved on to the next token, which is not its to choose
-      this.cached = tokens.slice(0, position + 1);
-      yield chunk;
-    }
-  }
-
-  /**
-   * Whether so many tokens of a prompt are run one by one.
+   * The phase that runs so many tokens of a prompt: those of a short one for a small model do not
+   * wait until `prefill` is compiled.
    * @param {number} count
    */
-  walks(count) {
+  promptPhase(count) {
     const { isSmall, steps } = this.runner;
-    return isSmall && count <= MOST_WALKED && steps.has("decode") && !steps.has("prefill");
+    return isSmall && count <= MOST_DECODED && !steps.has("prefill") ? "decode" : "prefill";
   }
 
   /**
@@ -216,8 +201,8 @@ export class Session {
     this.begin(pixels, tokenIds.length);
     this.cached.length = cached_tokens;
     let chunk = { position: 0, num_tokens: 0 };
-    const run = this.walks(tokenIds.length - cached_tokens) ? this.walk : this.prefill;
-    for await (chunk of run.call(this, tokenIds, cached_tokens)) if (signal?.aborted) break;
+    const phase = this.promptPhase(tokenIds.length - cached_tokens);
+    for await (chunk of this.prefill(tokenIds, cached_tokens, phase)) if (signal?.aborted) break;
     this.prompt = tokenIds;
     const limit = this.limit(tokenIds, maxTokens);
     const chosen = { ...GREEDY, ...sampling };

@@ -6,6 +6,7 @@
 
 /** @import { Manifest, Program, TensorCache, TensorRecord } from "./types.d.ts" */
 /** @import { FetchOptions } from "./files.js" */
+/** @import { Runner } from "./runner.js" */
 
 import { FormatError } from "./errors.js";
 import { fetchFile } from "./files.js";
@@ -65,24 +66,23 @@ function checkRecord({ name, byteOffset, nbytes }, shardNbytes, missing) {
 }
 
 /**
- * Fetch all shards, verify each, and hand its records to `upload`. After a failure `options.signal` is
- * to end what is still under way.
+ * Fetch all shards, verify each, and upload its records; the next one waits until the GPU has them.
+ * After a failure `options.signal` is to end what is still under way.
  * @param {URL} base
  * @param {PlannedShard[]} shards
  * @param {Manifest} manifest
- * @param {(record: string, data: Uint8Array<ArrayBuffer>) => void} upload
- * @param {FetchOptions & {uploaded?: () => Promise<unknown>}} [options] `uploaded` resolves when
- *   the GPU has taken what was uploaded: the next shard waits for it
+ * @param {Pick<Runner, "upload" | "finished">} runner
+ * @param {FetchOptions} options
  */
-export async function streamShards(base, shards, manifest, upload, options = {}) {
+export async function streamShards(base, shards, manifest, runner, options) {
   const queue = shards.values();
   const work = async () => {
-    for (const shard of queue) {
-      const bytes = await fetchFile(base, shard.path, manifest, options);
-      for (const { name, byteOffset, nbytes } of shard.records) {
-        upload(name, bytes.subarray(byteOffset, byteOffset + nbytes));
+    for (const { path, records } of queue) {
+      const bytes = await fetchFile(base, path, manifest, options);
+      for (const { name, byteOffset, nbytes } of records) {
+        runner.upload(name, bytes.subarray(byteOffset, byteOffset + nbytes));
       }
-      await options.uploaded?.();
+      await runner.finished();
     }
   };
   await Promise.all(Array.from({ length: PARALLEL_SHARDS }, work));

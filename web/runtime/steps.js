@@ -14,7 +14,6 @@
 
 import { Sampler, readsLogits } from "./sampling.js";
 
-const DRAFT_PHASES = /** @type {const} */ (["prefill", "verify"]);
 const MAX_IN_FLIGHT = 4; // decode steps submitted before the first is read back
 const SLOW_STEP_MS = 50; // from here on a read-back costs nothing, and Stop should not wait for 4
 
@@ -90,8 +89,9 @@ class ProgramSteps {
   draft() {
     if (this.submitted === 0) return []; // the first token is the prompt's
     const draft = this.drafter?.draft(this.limit - this.submitted) ?? [];
-    if (!draft.length || DRAFT_PHASES.every((phase) => this.runner.steps.has(phase))) return draft;
-    for (const phase of DRAFT_PHASES) this.runner.prepare(phase).catch(() => {}); // plain steps do without
+    if (!draft.length || this.runner.steps.has("verify")) return draft;
+    const prepared = this.runner.prepareRest().then(() => this.runner.prepare("verify"));
+    prepared.catch(() => {}); // plain steps do without
     return [];
   }
 

@@ -19,25 +19,28 @@ const ROW_NBYTES = TEXEL_NBYTES * TEXELS_PER_ROW;
  * unit by unit.
  * @param {Uint8Array<ArrayBuffer>} data rows of whole tiles, one after another
  * @param {Tiles} tiles of a multiple of four rows
- * @param {Uint32Array<ArrayBuffer>} [ordered] where to, if not to memory of its own
+ * @param {Uint32Array<ArrayBuffer>} [target] where to, if not to memory of its own
  * @returns {Uint8Array<ArrayBuffer>} as many bytes
  */
-export function toTiles(data, { unit_nbytes, row_units, rows }, ordered) {
+export function toTiles(
+  data,
+  { unit_nbytes, row_units, rows },
+  target = new Uint32Array(data.length / 4),
+) {
   const aligned = data.byteOffset % 4 ? data.slice() : data;
   const source = new Uint32Array(aligned.buffer, aligned.byteOffset, aligned.length / 4);
-  const target = ordered ?? new Uint32Array(source.length);
   const words = unit_nbytes / 4;
   const rowWords = row_units * words;
   for (let first = 0; first < source.length; first += 4 * rowWords) {
     const row = (first / rowWords) % rows; // of the tile
     for (let word = 0; word < words; word++) {
       let to = first - row * rowWords + row * words + word;
-      const end = first + rowWords;
-      for (let from = first + word; from < end; from += words, to += rows * words) {
+      for (let i = word; i < rowWords; i += words, to += rows * words) {
+        const from = first + i;
         target[to] = source[from];
         target[to + words] = source[from + rowWords];
-        target[to + 2 * words] = source[from + 2 * rowWords];
-        target[to + 3 * words] = source[from + 3 * rowWords];
+        target[to + words * 2] = source[from + rowWords * 2];
+        target[to + words * 3] = source[from + rowWords * 3];
       }
     }
   }

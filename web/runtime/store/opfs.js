@@ -77,7 +77,8 @@ async function readSync(handle) {
   if (!file) return null;
   try {
     const bytes = new Uint8Array(file.getSize());
-    return bytes.subarray(0, file.read(bytes, { at: 0 }));
+    file.read(bytes, { at: 0 }); // less would not have the hash
+    return bytes;
   } finally {
     file.close();
   }
