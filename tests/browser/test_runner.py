@@ -24,6 +24,28 @@ LOAD = """async (options) => {
   window.engine = await Engine.load("/models/tiny/", { ...options, onProgress });
   return engine.info;
 }"""
+# Texts behind some prompts, one after the other, and the phases that ran for each; in the page, as
+# nothing compiles there by itself while nobody asks.
+WATCH_PHASES = """async (prompts) => {
+  const { loadModel } = await import("/webgemma/load.js");
+  const { runner, session } = await loadModel(new URL("/models/tiny/", location.href).href);
+  const run = runner.run.bind(runner);
+  let phases = [];
+  runner.run = (phase, symbols) => {
+    phases.push(phase);
+    run(phase, symbols);
+  };
+  const results = [];
+  for (const prompt of prompts) {
+    phases = [];
+    const ids = [];
+    const options = { maxTokens: 3, draft: false };
+    for await (const { token_id } of session.generate(prompt, options)) ids.push(token_id);
+    results.push([ids, phases]);
+  }
+  runner.destroy();
+  return results;
+}"""
 PROMPT = [5, 17, 600, 3, 3, 44]
 
 
@@ -71,6 +93,23 @@ def test_a_prompt_longer_than_a_chunk_is_prefilled_in_chunks(page: Page) -> None
 
     prompt = [(7 * i) % tiny.V for i in range(3 * tiny.PREFILL_CHUNK + 5)]
     assert generate(page, prompt, maxTokens=4)["token_ids"] == tiny.generate(prompt, 4)
+
+
+def test_a_short_prompt_does_not_wait_for_prefill_to_compile(page: Page) -> None:
+    import tiny
+
+    turn = [*PROMPT, *tiny.generate(PROMPT, 3), 9]
+    long = [(7 * i) % tiny.V for i in range(tiny.PREFILL_CHUNK + 5)]
+    prompts = [PROMPT, turn, long, PROMPT]
+    results = page.evaluate(WATCH_PHASES, prompts)
+    assert [ids for ids, _ in results] == [tiny.generate(prompt, 3) for prompt in prompts]
+    behind = ["sample", "decode", "decode"]
+    assert [phases for _, phases in results] == [
+        ["decode"] * len(PROMPT) + behind,
+        ["decode"] * 2 + behind,  # the last of the text before it was not run yet
+        ["prefill"] * 2 + behind,
+        ["prefill", *behind],
+    ]
 
 
 def test_the_next_turn_prefills_only_what_is_new(page: Page) -> None:
