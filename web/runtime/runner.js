@@ -93,8 +93,10 @@ export class Runner {
     /** @type {Symbols} */
     this.symbols = { ...variant.symbols, context_window_size: contextWindowSize };
     const memory = measureMemory(program, variant, contextWindowSize, []);
-    /** Whether a short prompt may go through `decode`, so that it need not wait for `prefill`. */
-    this.isSmall = memory.weights_nbytes <= SMALL_NBYTES && !program.image;
+    /** Whether a short prompt may go through `decode`, so that it need not wait for `prefill`. Where
+     * the two do not compute the same, there is no phase `verify`. */
+    this.isSmall =
+      memory.weights_nbytes <= SMALL_NBYTES && !program.image && !!program.phases.verify;
     /** @type {Phase[]} what the first token takes */
     this.firstPhases = this.isSmall ? ["decode", "sample"] : ["encode_image", "prefill", "sample"];
     /** @type {Map<string, GPUBuffer>} */
