@@ -95,13 +95,21 @@ def test_a_prompt_longer_than_a_chunk_is_prefilled_in_chunks(page: Page) -> None
     assert generate(page, prompt, maxTokens=4)["token_ids"] == tiny.generate(prompt, 4)
 
 
-def test_a_short_prompt_does_not_wait_for_prefill_to_compile(page: Page) -> None:
+def test_a_short_prompt_does_not_wait_for_prefill_to_compile(
+    tmp_path: Path, open_page: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the two compute the same: such a program has a phase `verify`."""
     import tiny
 
+    plain = tiny.program()
+    both = {**plain, "phases": {**plain["phases"], "verify": []}}  # nothing drafts here
+    monkeypatch.setattr(tiny, "program", lambda slices: both)
+    tiny.write_site(tmp_path / "site")
     turn = [*PROMPT, *tiny.generate(PROMPT, 3), 9]
     long = [(7 * i) % tiny.V for i in range(tiny.PREFILL_CHUNK + 5)]
     prompts = [PROMPT, turn, long, PROMPT]
-    results = page.evaluate(WATCH_PHASES, prompts)
+    with serving(tmp_path / "site") as server:
+        results = open_page(server).engine().evaluate(WATCH_PHASES, prompts)
     assert [ids for ids, _ in results] == [tiny.generate(prompt, 3) for prompt in prompts]
     behind = ["sample", "decode", "decode"]
     assert [phases for _, phases in results] == [
@@ -110,6 +118,14 @@ def test_a_short_prompt_does_not_wait_for_prefill_to_compile(page: Page) -> None
         ["prefill"] * 2 + behind,
         ["prefill", *behind],
     ]
+
+
+def test_a_short_prompt_is_prefilled_where_decode_may_compute_something_else(page: Page) -> None:
+    import tiny
+
+    [(ids, phases)] = page.evaluate(WATCH_PHASES, [PROMPT])
+    assert ids == tiny.generate(PROMPT, 3)
+    assert phases == ["prefill", "sample", "decode", "decode"]
 
 
 def test_the_next_turn_prefills_only_what_is_new(page: Page) -> None:
