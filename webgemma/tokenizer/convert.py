@@ -9,6 +9,7 @@ from typing import Any
 from webgemma.checkpoint import TokenizerSource
 from webgemma.errors import FormatError, UnsupportedError
 from webgemma.tokenizer.added import add_tokens
+from webgemma.tokenizer.cuts import likely_cuts
 from webgemma.tokenizer.document import make_added_token, make_document
 from webgemma.tokenizer.gguf import read_gguf_vocabulary
 from webgemma.tokenizer.gguf_byte_level import read_gguf_byte_level
@@ -103,24 +104,18 @@ def find_merges(vocabulary: Vocabulary) -> Iterator[tuple[str, str]]:
 
     Source: sentencepiece bpe_model.cc, Model::SampleEncode.
     """
-    pieces, types = vocabulary.pieces, vocabulary.types
-    parts = {
-        piece
-        for piece, kind in zip(pieces, types, strict=True)
-        if kind == NORMAL and " " not in piece
-    }
-    _check_unused(vocabulary, parts)
-    whole = [
+    pieces, scores = vocabulary.pieces, vocabulary.scores
+    usable = [
         index
-        for index, kind in enumerate(types)
-        if kind == NORMAL and len(pieces[index]) > 1 and pieces[index] in parts
+        for index, kind in enumerate(vocabulary.types)
+        if kind == NORMAL and " " not in pieces[index]
     ]
-    whole.sort(key=lambda index: (-vocabulary.scores[index], index))
-    for index in whole:
-        piece = pieces[index]
-        for cut in range(1, len(piece)):
-            if piece[:cut] in parts and piece[cut:] in parts:
-                yield piece[:cut], piece[cut:]
+    parts = {pieces[index] for index in usable}
+    _check_unused(vocabulary, parts)
+    usable.sort(key=lambda index: (-scores[index], index))
+    for left, right in likely_cuts([pieces[index] for index in usable]):
+        if left in parts and right in parts:
+            yield left, right
 
 
 def _check_unused(vocabulary: Vocabulary, parts: set[str]) -> None:
