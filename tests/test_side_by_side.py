@@ -6,7 +6,7 @@ import hashlib
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from io import BytesIO
@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 import webgemma.language.child as child
 from webgemma.build import build_site, write_model
@@ -21,7 +22,8 @@ from webgemma.build.beside import Beside
 from webgemma.errors import ConfigError, FormatError, UnsupportedError
 from webgemma.language import read_language
 from webgemma.sources import open_checkpoint
-from webgemma.storage.shard_files import NUM_BUFFERS, ShardFiles
+from webgemma.storage.shard_files import num_threads, write_shards
+from webgemma.storage.shards import Entry, Part, Shard
 
 SHARD_NBYTES = 1 << 18
 
@@ -169,39 +171,45 @@ class Disk:
         self.files[name] = file.getvalue()
 
 
-def fill(disk: Disk, count: int) -> None:
-    with ShardFiles(disk.open, 1000) as files:
-        for number in range(count):
-            buffer = files.take(1000)
-            buffer[:] = number
-            files.put(str(number), buffer, 1000 - number)
+def shards(count: int, seen: set[int]) -> list[Shard]:
+    """Shard n holds 1000 - n times n; `seen` gets the addresses they are filled at."""
+
+    def part(number: int) -> Part:
+        def fill(records: Sequence[NDArray[np.uint8]]) -> None:
+            seen.add(records[0].ctypes.data)
+            records[0][:] = number
+
+        return Part([Entry(str(number), (1,), "uint8", 1000 - number)], fill)
+
+    return [Shard(str(n), 1000 - n, [part(n)]) for n in range(count)]
 
 
 def test_buffers_are_used_again_once_they_are_written() -> None:
-    disk, seen = Disk(), set()
-    with ShardFiles(disk.open, 1000) as files:
-        for number in range(20):
-            buffer = files.take(1000)
-            seen.add(buffer.ctypes.data)
-            buffer[:] = number
-            files.put(str(number), buffer, 1000 - number)
-    assert len(seen) <= NUM_BUFFERS
-    assert disk.files == {str(n): bytes([n]) * (1000 - n) for n in range(20)}
-
-
-def test_a_slice_larger_than_a_shard_gets_a_buffer_of_its_own() -> None:
-    disk = Disk()
-    with ShardFiles(disk.open, 10) as files:
-        large = files.take(25)
-        large[:] = np.arange(25)
-        files.put("large", large, 25)
-        assert files.take(10).nbytes == 10
-    assert disk.files == {"large": bytes(range(25))}
+    disk, seen = Disk(), set[int]()
+    write_shards(shards(50, seen), disk.open)
+    assert 1 <= len(seen) <= num_threads()
+    assert disk.files == {str(n): bytes([n]) * (1000 - n) for n in range(50)}
 
 
 @pytest.mark.parametrize("at", [0, 3, 19])
 def test_a_file_that_cannot_be_written_is_said(at: int) -> None:
-    disk = Disk(full_at=str(at))
+    disk, threads = Disk(full_at=str(at)), set(threading.enumerate())
     with pytest.raises(ConfigError, match=f"^{at}: no space"):
-        fill(disk, 20)
-    assert len(disk.files) <= at + NUM_BUFFERS
+        write_shards(shards(200, set()), disk.open)
+    assert str(at) not in disk.files
+    assert set(threading.enumerate()) == threads
+
+
+def test_an_error_drops_the_shards_that_wait() -> None:
+    disk, going = Disk(full_at="0"), threading.Event()
+
+    def wait(records: Sequence[NDArray[np.uint8]]) -> None:
+        going.wait(10)
+
+    waiting = [Shard(str(n), 1, [Part([], wait)]) for n in range(1, 50)]
+    timer = threading.Timer(0.2, going.set)
+    timer.start()
+    with pytest.raises(ConfigError, match=r"^0: no space"):
+        write_shards([*shards(1, set()), *waiting], disk.open)
+    timer.join()
+    assert len(disk.files) <= num_threads()

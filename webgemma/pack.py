@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,10 +11,11 @@ from numpy.typing import NDArray
 from webgemma.architectures.weights import FLOATS, MatrixSource, Rows, VectorSource
 from webgemma.errors import FormatError
 from webgemma.storage.floats import floats_to_f32
-from webgemma.storage.layout import plan_records
+from webgemma.storage.layout import SHARD_NBYTES, Record, Slice, plan_records
 from webgemma.storage.quantize import quantize
 from webgemma.storage.registry import storage_for
-from webgemma.storage.shards import ShardPlan, ShardWriter
+from webgemma.storage.shard_files import Open, write_shards
+from webgemma.storage.shards import Entry, Part, ShardPlan, lay_out
 from webgemma.storage.types import DTYPE_NBYTES, Planes, as_bytes
 
 CHUNK_NBYTES = 96 << 10  # of source bytes encoded at a time: what is made of them stays in a cache
@@ -27,72 +29,92 @@ Advance = Callable[[int], None]
 
 
 def pack(
-    sources: Sequence[MatrixSource | VectorSource], writer: ShardWriter, advance: Advance
-) -> None:
-    """Write every source's records, in order, and the last shard."""
-    for source in sources:
-        if isinstance(source, VectorSource):
-            pack_vector(source, writer)
-            advance(source.tensor.nbytes)
-        else:
-            pack_matrix(source, writer, advance)
-    writer.flush()
+    sources: Sequence[MatrixSource | VectorSource],
+    open_file: Open,
+    advance: Advance,
+    *,
+    shard_nbytes: int = SHARD_NBYTES,
+) -> ShardPlan:
+    """Write every source's records into shards.
+
+    Args:
+        sources: In the order in which they stand in the shards.
+        open_file: Opens a shard.
+        advance: Called from several threads.
+        shard_nbytes: The most that a shard holds, unless a single slice takes more.
+
+    Returns:
+        The table of contents.
+    """
+    plan, shards = lay_out(_parts(sources, shard_nbytes, advance), shard_nbytes)
+    write_shards(shards, open_file)
+    return plan
 
 
 def plan_shards(sources: Sequence[MatrixSource | VectorSource]) -> list[int]:
     """Bytes of every shard that `pack` would write; reads nothing of the source."""
-    plan = ShardPlan()
+    _, shards = lay_out(_parts(sources, SHARD_NBYTES, lambda nbytes: None), SHARD_NBYTES)
+    return [shard.nbytes for shard in shards]
+
+
+def _parts(
+    sources: Sequence[MatrixSource | VectorSource], shard_nbytes: int, advance: Advance
+) -> Iterator[Part]:
+    """The records of every source, those together that stand in one shard."""
     for source in sources:
-        for sizes in _sizes_together(source, plan.shard_nbytes):
-            if not plan.fits(sum(sizes)):
-                plan.close()
-            for nbytes in sizes:
-                plan.add("", (nbytes,), "uint8", nbytes)
-    plan.close()
-    return [shard["nbytes"] for shard in plan.shards]
+        if isinstance(source, VectorSource):
+            yield _vector_part(source, advance)
+        else:
+            yield from _matrix_parts(source, shard_nbytes, advance)
 
 
-def _sizes_together(source: MatrixSource | VectorSource, shard_nbytes: int) -> Iterator[list[int]]:
-    """Bytes of the records of a source, those together that stand in one shard."""
-    if isinstance(source, VectorSource):
-        yield [DTYPE_NBYTES[VECTOR_DTYPE] * source.length]
-        return
-    for _, records in plan_records(source.matrix, shard_nbytes):
-        yield [record.nbytes for record in records]
+def _vector_part(source: VectorSource, advance: Advance) -> Part:
+    """A vector as float32 [length]."""
+    nbytes = DTYPE_NBYTES[VECTOR_DTYPE] * source.length
+
+    def fill(records: Sequence[NDArray[np.uint8]]) -> None:
+        records[0][:] = as_bytes(read_vector(source).reshape(1, -1))[0]
+        advance(source.tensor.nbytes)
+
+    return Part([Entry(source.name, (source.length,), VECTOR_DTYPE, nbytes)], fill)
 
 
-def pack_vector(source: VectorSource, writer: ShardWriter) -> None:
-    """Write a vector as float32 [length].
+def read_vector(source: VectorSource) -> NDArray[np.float32]:
+    """The values float32 [length] of a vector.
 
     Raises:
         FormatError: a value is not finite.
     """
-    values = to_floats(source.tensor.type, source.tensor.read_rows(0, 1))[0] + np.float32(
-        source.add
-    )
+    values: NDArray[np.float32] = to_floats(source.tensor.type, source.tensor.read_rows(0, 1))[0]
+    values += np.float32(source.add)
     if not np.isfinite(values).all():
         msg = f"{source.tensor.where}: got values that are not finite, expected numbers."
         raise FormatError(msg)
-    data = as_bytes(values.astype(np.float32).reshape(1, -1))
-    writer.reserve(data.nbytes)
-    writer.add(source.name, (source.length,), VECTOR_DTYPE, data.nbytes)[:] = data[0]
+    return values
 
 
-def pack_matrix(source: MatrixSource, writer: ShardWriter, advance: Advance) -> None:
-    """Write a matrix slice by slice; all planes of a slice stand in one shard.
+def _matrix_parts(source: MatrixSource, shard_nbytes: int, advance: Advance) -> Iterator[Part]:
+    """A matrix slice by slice, all planes of a slice; the shared ones, which need no rows, last."""
+    for part, records in plan_records(source.matrix, shard_nbytes):
+        entries = [Entry(each.name, each.shape, each.dtype, each.nbytes) for each in records]
+        yield Part(entries, partial(_fill_slice, source, part, records, advance))
 
-    The shared planes, which need no rows of the source, come last.
-    """
-    for part, records in plan_records(source.matrix, writer.plan.shard_nbytes):
-        writer.reserve(sum(record.nbytes for record in records))
-        planes = []
-        for record in records:
-            data = writer.add(record.name, record.shape, record.dtype, record.nbytes)
-            if record.content is None:
-                planes.append(data.reshape(part.rows, -1))
-            else:
-                data[:] = np.frombuffer(record.content, np.uint8)
-        encode_into(planes, source, part.row_start, advance)
+
+def _fill_slice(
+    source: MatrixSource,
+    part: Slice,
+    records: Sequence[Record],
+    advance: Advance,
+    contents: Sequence[NDArray[np.uint8]],
+) -> None:
+    """Write the planes of a slice, each into its [nbytes]."""
+    planes = []
+    for record, content in zip(records, contents, strict=True):
+        if record.content is None:
+            planes.append(content.reshape(part.rows, -1))
+        else:
+            content[:] = np.frombuffer(record.content, np.uint8)
+    encode_into(planes, source, part.row_start, advance)
 
 
 def encode_rows(source: MatrixSource, start: int, stop: int, advance: Advance) -> Planes:

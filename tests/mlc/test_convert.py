@@ -25,8 +25,6 @@ from webgemma.pack import pack
 from webgemma.sources import open_checkpoint
 from webgemma.sources.mlc_cache import read_cache
 from webgemma.sources.mlc_config import QUANTIZATIONS
-from webgemma.storage.shard_files import ShardFiles
-from webgemma.storage.shards import ShardWriter
 from webgemma.tokenizer import Tokenizer, make_tokenizer_json, special_tokens
 
 FAMILIES = ("gemma", "gemma2", "gemma3_text", "llama")
@@ -65,11 +63,9 @@ def stored(source: Path, layers: str, embedding: str | None) -> tuple[dict[str, 
         yield buffer
         files[name] = buffer.getvalue()
 
-    with ShardFiles(open_file) as shard_files:
-        writer = ShardWriter(shard_files)
-        pack(lowered.sources, writer, lambda nbytes: None)
+    plan = pack(lowered.sources, open_file, lambda nbytes: None)
     records = {}
-    for shard in writer.plan.shards:
+    for shard in plan.shards:
         for record in shard["records"]:
             start = record["byteOffset"]
             data = files[shard["dataPath"]][start : start + record["nbytes"]]

@@ -11,8 +11,8 @@ import pytest
 
 from webgemma.storage.layout import plan_matrix, plan_records
 from webgemma.storage.registry import STORAGE_TYPES
-from webgemma.storage.shard_files import ShardFiles
-from webgemma.storage.shards import ShardWriter
+from webgemma.storage.shard_files import write_shards
+from webgemma.storage.shards import Entry, Part, lay_out
 
 
 @pytest.mark.parametrize("storage", STORAGE_TYPES)
@@ -56,16 +56,22 @@ def test_shards():
         files[name] = buffer.getvalue()
 
     rng = np.random.default_rng(0)
-    sent = {f"r{i}": rng.integers(0, 256, (1, n), np.uint8) for i, n in enumerate([60, 40, 30, 99])}
-    with ShardFiles(open_file, 100) as shard_files:
-        writer = ShardWriter(shard_files)
-        for name, data in sent.items():
-            writer.reserve(data.nbytes)
-            writer.add(name, data.shape, "uint8", data.nbytes)[:] = data[0]
-        writer.flush()
-    contents = writer.plan.contents(229)
-    assert [shard["nbytes"] for shard in contents["records"]] == [100, 30, 99]
-    assert contents["metadata"] == {"ParamSize": 4, "ParamBytes": 229.0, "BitsPerParam": 8.0}
+    sent = {
+        f"r{i}": rng.integers(0, 256, (1, n), np.uint8) for i, n in enumerate([60, 40, 30, 99, 250])
+    }
+
+    def part(name, data):
+        def fill(records):
+            records[0][:] = data[0]
+
+        return Part([Entry(name, data.shape, "uint8", data.nbytes)], fill)
+
+    plan, shards = lay_out((part(name, data) for name, data in sent.items()), 100)
+    assert not files, "nothing is written while it is planned"
+    write_shards(shards, open_file)
+    contents = plan.contents(479)
+    assert [shard["nbytes"] for shard in contents["records"]] == [100, 30, 99, 250]
+    assert contents["metadata"] == {"ParamSize": 5, "ParamBytes": 479.0, "BitsPerParam": 8.0}
     for shard in contents["records"]:
         for record in shard["records"]:
             start = record["byteOffset"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import AbstractContextManager
@@ -25,8 +26,6 @@ from webgemma.site import HashingFile, ModelWriter, SiteWriter
 from webgemma.sources import read_samples, samples_beside
 from webgemma.sources.hashes import hash_files
 from webgemma.storage.layout import SHARD_NBYTES
-from webgemma.storage.shard_files import ShardFiles
-from webgemma.storage.shards import ShardWriter
 
 
 def write_model(site: SiteWriter, opened: OpenedModel, progress: Progress) -> ModelWriter:
@@ -125,20 +124,19 @@ def write_weights(model: ModelWriter, lowered: Lowered, beside: Beside) -> dict[
     """Write the tensor cache; its folder is named by the hash of what is in it."""
     total = weights_nbytes(lowered)
     done = 0
+    lock = threading.Lock()
 
     def advance(nbytes: int) -> None:
         nonlocal done
-        done += nbytes
-        beside.progress("packing", min(done, total), total)
+        with lock:
+            done += nbytes
+            beside.progress("packing", min(done, total), total)
         beside.check()
 
     def open_shard(name: str) -> AbstractContextManager[HashingFile]:
         return model.open(f"weights/{name}", flush=True)
 
-    with ShardFiles(open_shard, SHARD_NBYTES) as files:
-        writer = ShardWriter(files)
-        pack(lowered.sources, writer, advance)
-    plan = writer.plan
+    plan = pack(lowered.sources, open_shard, advance, shard_nbytes=SHARD_NBYTES)
     beside.progress("packing", total, total)
     model.add_json(f"weights/{TENSOR_CACHE}", plan.contents(num_parameters(lowered)))
     folder = f"weights-{model.digest('weights')}"

@@ -5,15 +5,51 @@ Format: TVM python/tvm/contrib/tvmjs.py (dump_tensor_cache); docs/program.md say
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from webgemma.storage.layout import SHARD_NBYTES
-from webgemma.storage.shard_files import ShardFiles
+
+
+class Entry(NamedTuple):
+    """A record, as the table of contents has it."""
+
+    name: str
+    shape: Sequence[int]
+    dtype: str
+    nbytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Records that stand in one shard together, one after the other."""
+
+    entries: Sequence[Entry]
+    fill: Callable[[Sequence[NDArray[np.uint8]]], None]
+    """Writes the bytes [nbytes] of every record; any thread may call it, once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """A file of the tensor cache that is still to be written."""
+
+    name: str
+    nbytes: int
+    parts: Sequence[Part]
+
+    def fill(self, content: NDArray[np.uint8]) -> None:
+        """Write all of it into `content` [nbytes]."""
+        start = 0
+        for part in self.parts:
+            records = []
+            for entry in part.entries:
+                records.append(content[start : start + entry.nbytes])
+                start += entry.nbytes
+            part.fill(records)
 
 
 @dataclass(slots=True)
@@ -77,35 +113,26 @@ class ShardPlan:
         }
 
 
-class ShardWriter:
-    """Gives every record its place in a buffer, and hands full ones on to be written."""
+def lay_out(parts: Iterable[Part], shard_nbytes: int) -> tuple[ShardPlan, list[Shard]]:
+    """Put parts into shards, in order; nothing is filled yet.
 
-    def __init__(self, files: ShardFiles) -> None:
-        """Start the first shard; `files` are where shards go."""
-        self.plan = ShardPlan(files.shard_nbytes)
-        self._files = files
-        self._buffer: NDArray[np.uint8] | None = None
+    Returns:
+        The table of contents, and its shards.
+    """
+    plan, shards = ShardPlan(shard_nbytes), []
+    open_parts: list[Part] = []
 
-    def reserve(self, nbytes: int) -> None:
-        """Make room for the records of a slice, which stand in one shard: perhaps a new one."""
-        if not self.plan.fits(nbytes):
-            self.flush()
-        if self._buffer is None:
-            self._buffer = self._files.take(nbytes)
+    def close() -> None:
+        entry = plan.close()
+        if entry is not None:
+            shards.append(Shard(entry["dataPath"], entry["nbytes"], tuple(open_parts)))
+        open_parts.clear()
 
-    def add(self, name: str, shape: Sequence[int], dtype: str, nbytes: int) -> NDArray[np.uint8]:
-        """Append one record, for which room was reserved.
-
-        Returns:
-            Its bytes [nbytes] in the shard, to be filled before the next `reserve` or `flush`.
-        """
-        assert self._buffer is not None, "reserve() comes first"
-        start = self.plan.add(name, shape, dtype, nbytes)
-        return self._buffer[start : start + nbytes]
-
-    def flush(self) -> None:
-        """Hand the open shard on."""
-        shard = self.plan.close()
-        if shard is not None and self._buffer is not None:
-            self._files.put(shard["dataPath"], self._buffer, shard["nbytes"])
-            self._buffer = None
+    for part in parts:
+        if not plan.fits(sum(entry.nbytes for entry in part.entries)):
+            close()
+        for entry in part.entries:
+            plan.add(*entry)
+        open_parts.append(part)
+    close()
+    return plan, shards
