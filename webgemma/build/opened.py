@@ -11,6 +11,8 @@ from typing import Any
 from webgemma.architectures import lower
 from webgemma.architectures.lowered import Lowered
 from webgemma.architectures.weights import Quantization
+from webgemma.build.begun import Begun, begin
+from webgemma.build.beside import Beside
 from webgemma.build.request import ModelRequest
 from webgemma.checkpoint import Checkpoint
 from webgemma.errors import ConfigError
@@ -32,6 +34,8 @@ class OpenedModel:
     """What the checker counted: dispatches per layer, the largest binding, ..."""
     context: dict[str, int]
     """Tokens: the page's "default", and "max", the most it takes."""
+    begun: Begun | None = None
+    """What was begun when the source was open; of a model that is not the next one, nothing."""
 
     @property
     def name(self) -> str:
@@ -45,13 +49,18 @@ class OpenedModel:
         return self.request.model_id or slug(self.name)
 
 
-def open_model(request: ModelRequest) -> OpenedModel:
+def open_model(request: ModelRequest, beside: Beside | None = None) -> OpenedModel:
     """Open a model's source and lower it.
+
+    Args:
+        request: What is asked for.
+        beside: Where to begin what needs no program.
 
     Raises:
         WebGemmaError: the source is broken, or webgemma does not run it as asked.
     """
     checkpoint = read_checkpoint(Path(request.source), request.mmproj)
+    begun = None if beside is None else begin(checkpoint, request, beside)
     lowered = lower(
         checkpoint,
         quantization=_storage_types(request),
@@ -60,7 +69,7 @@ def open_model(request: ModelRequest) -> OpenedModel:
     )
     counted = summarize(check(lowered.program, lowered.shaders))
     context = choose_context(lowered, request.context_window_size)
-    return OpenedModel(request, checkpoint, lowered, counted, context)
+    return OpenedModel(request, checkpoint, lowered, counted, context, begun)
 
 
 def _storage_types(request: ModelRequest) -> Quantization:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from webgemma.architectures.run_quantization import NONE
+from webgemma.build.beside import Beside
 from webgemma.build.opened import OpenedModel, open_model
 from webgemma.build.report import ModelReport, SiteReport, report_model
 from webgemma.build.request import ModelRequest
@@ -98,24 +99,26 @@ def build_site(
         )
         for each in sources
     ]
-    opened = open_models(requests, progress)
-    nbytes = sum(weights_nbytes(model.lowered) for model in opened)
-    with SiteWriter(
-        out,
-        branding=brand,
-        force=force,
-        host=host,
-        weights_url=weights_url,
-        structured_output=structured_output,
-        expected_nbytes=nbytes,
-    ) as site:
-        reports = write_models(site, opened, progress)
+    progress("reading", 0, 1)
+    with Beside() as beside:
+        opened = open_models(requests, beside)
+        nbytes = sum(weights_nbytes(model.lowered) for model in opened)
+        with SiteWriter(
+            out,
+            branding=brand,
+            force=force,
+            host=host,
+            weights_url=weights_url,
+            structured_output=structured_output,
+            expected_nbytes=nbytes,
+        ) as site:
+            reports = write_models(site, opened, beside, progress)
     page_warnings = [] if brand is None else brand.warnings
     return SiteReport(site.path, reports, page_warnings, time.perf_counter() - started)
 
 
-def open_models(requests: Sequence[ModelRequest], progress: Progress) -> list[OpenedModel]:
-    """Open and lower every model before anything is written.
+def open_models(requests: Sequence[ModelRequest], beside: Beside) -> list[OpenedModel]:
+    """Open and lower every model before anything is written; of the first, more is begun.
 
     Raises:
         ConfigError: there is none, or two of them have one id.
@@ -123,10 +126,9 @@ def open_models(requests: Sequence[ModelRequest], progress: Progress) -> list[Op
     """
     if not requests:
         raise ConfigError("source: got no model, expected at least one.")
-    progress("reading", 0, 1)
     opened: dict[str, OpenedModel] = {}
     for request in requests:
-        model = open_model(request)
+        model = open_model(request, None if opened else beside)
         if (other := opened.get(model.id)) is not None:
             raise ConfigError(
                 f"{request.source}: got model id {model.id!r}, which {other.request.source} has "
@@ -137,14 +139,15 @@ def open_models(requests: Sequence[ModelRequest], progress: Progress) -> list[Op
 
 
 def write_models(
-    site: SiteWriter, opened: Sequence[OpenedModel], progress: Progress
+    site: SiteWriter, opened: Sequence[OpenedModel], beside: Beside, progress: Progress
 ) -> list[ModelReport]:
     """Write the models' folders one after the other; to `progress`, they are one."""
     totals = {stage: sum(stage_nbytes(m)[stage] for m in opened) for stage in STAGES}
     before = dict.fromkeys(STAGES, 0)
     reports = []
     for model in opened:
-        written = write_model(site, model, _behind(before, totals, progress))
+        beside.told = _behind(before, totals, progress)
+        written = write_model(site, model, beside)
         reports.append(report_model(model, written))
         before = {stage: before[stage] + nbytes for stage, nbytes in stage_nbytes(model).items()}
     return reports

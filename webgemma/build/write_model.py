@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 from webgemma.architectures.lowered import Lowered
+from webgemma.build.begun import Begun, begin
 from webgemma.build.beside import Beside
 from webgemma.build.manifest import describe
 from webgemma.build.opened import OpenedModel
@@ -17,18 +17,15 @@ from webgemma.build.sizes import num_parameters, weights_nbytes
 from webgemma.checkpoint import Checkpoint
 from webgemma.errors import ConfigError
 from webgemma.language import Language, check_vocabulary, read_language
-from webgemma.language.child import LanguageChild, is_large
 from webgemma.layout import PROGRAM, SELF_TEST, SELF_TEST_DATA, TENSOR_CACHE
 from webgemma.pack import pack
-from webgemma.progress import Progress
 from webgemma.self_test import make_self_test
 from webgemma.site import HashingFile, ModelWriter, SiteWriter
 from webgemma.sources import read_samples, samples_beside
-from webgemma.sources.hashes import hash_files
 from webgemma.storage.layout import SHARD_NBYTES
 
 
-def write_model(site: SiteWriter, opened: OpenedModel, progress: Progress) -> ModelWriter:
+def write_model(site: SiteWriter, opened: OpenedModel, beside: Beside) -> ModelWriter:
     """Write one model's folder.
 
     Three things take long, and go side by side: packing the weights, hashing the source, and
@@ -37,16 +34,17 @@ def write_model(site: SiteWriter, opened: OpenedModel, progress: Progress) -> Mo
     checkpoint, lowered = opened.checkpoint, opened.lowered
     pictures = read_pictures(checkpoint, lowered, opened.request.samples)
     model = site.model(opened.id, name=opened.name)
-    with Beside(progress) as beside:
-        hashes = beside.start(lambda: hash_files(checkpoint, beside.progress))
-        language = start_language(opened, beside)
-        write_program(model, lowered)
-        for file, data in {**checkpoint.licence_files, **pictures}.items():
-            model.add_bytes(file, data)
-        weights = write_weights(model, lowered, beside)
-        described = describe(opened, language.result().special)
-        model.add_bytes("tokenizer.json", language.result().tokenizer_json)
-        sha256 = hashes.result()
+    begun = opened.begun or begin(checkpoint, opened.request, beside)
+    language = start_language(opened, begun, beside)
+    write_program(model, lowered)
+    for file, data in {**checkpoint.licence_files, **pictures}.items():
+        model.add_bytes(file, data)
+    weights = write_weights(model, lowered, beside)
+    described = describe(opened, language.result().special)
+    model.add_bytes("tokenizer.json", language.result().tokenizer_json)
+    sha256 = begun.hashes.result()
+    source_nbytes = stage_nbytes(opened)["hashing"]
+    beside.progress("hashing", source_nbytes, source_nbytes)
     model.finish(
         {
             **described,
@@ -59,22 +57,21 @@ def write_model(site: SiteWriter, opened: OpenedModel, progress: Progress) -> Mo
     return model
 
 
-def start_language(opened: OpenedModel, beside: Beside) -> Future[Language]:
-    """Begin to read the model's language, beside the packing; a small one is read at once."""
+def start_language(opened: OpenedModel, begun: Begun, beside: Beside) -> Future[Language]:
+    """Check the model's language, a large one when it is read; a small one is read at once."""
     checkpoint, template = opened.checkpoint, opened.request.chat_template
     nbytes = stage_nbytes(opened)["reading"]
 
-    def read(reader: Callable[[], Language]) -> Language:
-        language = reader()
+    def checked(language: Language) -> Language:
         check_vocabulary(checkpoint, language, opened.lowered.program.vocab_size)
         beside.progress("reading", nbytes, nbytes)
         return language
 
-    if is_large(checkpoint.tokenizer):
-        child = LanguageChild(checkpoint, template)
-        return beside.start(lambda: read(child.read), end=child.end)
+    large = begun.language
+    if large is not None:
+        return beside.start(lambda: checked(large.result()))
     done: Future[Language] = Future()
-    done.set_result(read(lambda: read_language(checkpoint, template)))
+    done.set_result(checked(read_language(checkpoint, template)))
     return done
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from functools import cache
 
-import gguf.quants
 import numpy as np
 from numpy.typing import NDArray
 
@@ -27,6 +26,8 @@ e | e << 12 has them at 0x07070707."""
 @cache
 def grid(name: str) -> NDArray[np.int8]:
     """The grid [entries, 4 or 8] of an IQ type by its GGML name; IQ1_M's is IQ1_S's."""
+    import gguf.quants  # 70 ms, for models that have such a type
+
     kind = getattr(gguf.quants, name)
     kind.init_grid()
     values: NDArray[np.int8] = kind.grid.reshape(kind.grid_shape).astype(np.int8)

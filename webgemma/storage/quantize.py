@@ -10,8 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 import numpy as np
-from gguf.constants import GGMLQuantizationType
-from gguf.quants import quantize as ggml_quantize
 from numpy.typing import NDArray
 
 from webgemma.errors import ConfigError
@@ -28,6 +26,10 @@ def _by_ggml(source_type: str) -> Quantize:
     storage = KEPT[source_type]
 
     def quantize(weights: NDArray[np.float32]) -> Planes:
+        # Loaded where it is used: it takes 70 ms, and a file's own codes are kept without it.
+        from gguf.constants import GGMLQuantizationType
+        from gguf.quants import quantize as ggml_quantize
+
         blocks = ggml_quantize(weights, GGMLQuantizationType[source_type])
         return storage.encode(as_bytes(blocks), weights.shape[1])
 
