@@ -119,7 +119,7 @@ class Q6_K:  # noqa: N801
         n = len(rows)
         blocks = split_blocks(rows, 210)
         codes = split_pairs_of_bits(block_bytes(blocks, 128, 192))
-        codes <<= np.uint8(4)
+        codes.view("<u8")[...] <<= np.uint64(4)  # as bytes it takes ten times as long (numpy 2.4)
         codes |= split_runs(block_bytes(blocks, 0, 128).reshape(n, -1, 64), 4)
         return (
             *pack_six_bits(codes),
