@@ -18,8 +18,9 @@ from webgemma.storage.shard_files import Open, write_shards
 from webgemma.storage.shards import Entry, Part, ShardPlan, lay_out
 from webgemma.storage.types import DTYPE_NBYTES, Planes, as_bytes
 
-CHUNK_NBYTES = 96 << 10  # of source bytes encoded at a time: what is made of them stays in a cache
-READ_NBYTES = 8 * CHUNK_NBYTES  # read at a time: opening a file costs as much as encoding 16 kB
+CHUNK_NBYTES = 512 << 10
+"""Source bytes encoded at a time: smaller ones make threads pass Python's lock on too often."""
+READ_NBYTES = 2 * CHUNK_NBYTES  # read at a time: opening a file costs as much as encoding 16 kB
 FLOAT_DTYPES = dict(zip(FLOATS, ("float32", "float16", "bfloat16"), strict=True))
 
 VECTOR_DTYPE = "float32"

@@ -7,6 +7,7 @@ answers on stdout with a Language, or with the error that says what is wrong.
 
 from __future__ import annotations
 
+import gc
 import os
 import pickle
 import signal
@@ -79,6 +80,7 @@ class LanguageChild:
 
 def main() -> None:
     """Answer one request."""
+    gc.disable()  # it would go through half a million strings again and again, and finds nothing
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, who ends this process
     checkpoint, chat_template = pickle.load(sys.stdin.buffer)
     answer: Language | WebGemmaError

@@ -34,8 +34,8 @@ Open = Callable[[str], AbstractContextManager[Writable]]
 
 
 def num_threads() -> int:
-    """One for each processor, and two more that wait for the disk meanwhile."""
-    return min((os.cpu_count() or 1) + 2, MOST_THREADS)
+    """One for each processor, and one more that waits for the disk meanwhile."""
+    return min((os.cpu_count() or 1) + 1, MOST_THREADS)
 
 
 def write_shards(shards: Sequence[Shard], open_file: Open) -> None:
