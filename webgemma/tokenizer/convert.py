@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from webgemma.checkpoint import TokenizerSource
 from webgemma.errors import FormatError, UnsupportedError
 from webgemma.tokenizer.added import add_tokens
-from webgemma.tokenizer.cuts import likely_cuts
+from webgemma.tokenizer.cuts import find_cuts
 from webgemma.tokenizer.document import make_added_token, make_document
 from webgemma.tokenizer.gguf import read_gguf_vocabulary
 from webgemma.tokenizer.gguf_byte_level import read_gguf_byte_level
@@ -88,7 +88,7 @@ def to_document(vocabulary: Vocabulary, config: Mapping[str, Any]) -> dict[str, 
     )
 
 
-def find_merges(vocabulary: Vocabulary) -> Iterator[tuple[str, str]]:
+def find_merges(vocabulary: Vocabulary) -> list[tuple[str, str]]:
     """List every pair whose concatenation is a piece, best piece first.
 
     sentencepiece joins the adjacent pair whose joined piece has the highest score, and of several
@@ -110,12 +110,9 @@ def find_merges(vocabulary: Vocabulary) -> Iterator[tuple[str, str]]:
         for index, kind in enumerate(vocabulary.types)
         if kind == NORMAL and " " not in pieces[index]
     ]
-    parts = {pieces[index] for index in usable}
-    _check_unused(vocabulary, parts)
-    usable.sort(key=lambda index: (-scores[index], index))
-    for left, right in likely_cuts([pieces[index] for index in usable]):
-        if left in parts and right in parts:
-            yield left, right
+    _check_unused(vocabulary, {pieces[index] for index in usable})
+    usable.sort(key=[-score for score in scores].__getitem__)  # equal ones stay in their order
+    return find_cuts([pieces[index] for index in usable])
 
 
 def _check_unused(vocabulary: Vocabulary, parts: set[str]) -> None:

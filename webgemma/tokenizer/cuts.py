@@ -1,11 +1,11 @@
-"""Where pieces of a vocabulary may be cut into two others: all their cuts at once, by hashes.
+"""Where pieces of a vocabulary can be cut into two others: all their cuts at once, by hashes.
 
 A quarter of a million pieces has two million cuts, and Python takes half a microsecond for each.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,53 +18,81 @@ SLOT_BITS = 22
 
 
 class _Pieces:
-    """The hashes of all pieces: two tables, each by other bits, so that one in 256 is mistaken."""
+    """Looks pieces up by their hashes [pieces]; a table of bits says of most others "no"."""
 
     def __init__(self, hashes: NDArray[np.uint64]) -> None:
-        self._tables = np.zeros((2, 1 << SLOT_BITS), np.bool_)
-        for number, table in enumerate(self._tables):
-            table[self._slots(hashes, number)] = True
+        self._order = np.argsort(hashes)
+        self._sorted = hashes[self._order]
+        self._is_taken = np.zeros(1 << SLOT_BITS, np.bool_)
+        self._is_taken[self._slots(hashes)] = True
 
-    def has(self, hashes: NDArray[np.uint64]) -> NDArray[np.bool_]:
-        """Whether each of `hashes` [n] is probably that of a piece; if it is one, always."""
-        found: NDArray[np.bool_] = self._tables[0, self._slots(hashes, 0)]
-        likely = np.flatnonzero(found)
-        found[likely] = self._tables[1, self._slots(hashes[likely], 1)]
-        return found
+    @property
+    def has_twins(self) -> bool:
+        """Whether two pieces have one hash."""
+        return bool((self._sorted[1:] == self._sorted[:-1]).any())
+
+    def may_have(self, hashes: NDArray[np.uint64]) -> NDArray[np.int64]:
+        """The places in `hashes` of those that may be a piece's."""
+        return np.flatnonzero(self._is_taken[self._slots(hashes)])
+
+    def find(self, hashes: NDArray[np.uint64]) -> NDArray[np.int64]:
+        """The index of the piece with each hash; of one that no piece has, any."""
+        at = np.searchsorted(self._sorted, hashes)
+        return self._order[np.minimum(at, len(self._sorted) - 1)]
 
     @staticmethod
-    def _slots(hashes: NDArray[np.uint64], number: int) -> NDArray[np.uint64]:
-        """Where hashes stand in a table: their highest bits, or those below."""
-        shift = np.uint64(WORD_BITS - SLOT_BITS * (number + 1))
-        return hashes >> shift & np.uint64((1 << SLOT_BITS) - 1)
+    def _slots(hashes: NDArray[np.uint64]) -> NDArray[np.uint64]:
+        """Where hashes stand in the table: their highest bits."""
+        return hashes >> np.uint64(WORD_BITS - SLOT_BITS)
 
 
-def likely_cuts(pieces: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Yield every way to cut a piece into two others, in order, and a few that are none.
+def find_cuts(pieces: Sequence[str]) -> list[tuple[str, str]]:
+    """Every way to cut a piece into two others, in the order of the pieces; all are different.
 
-    The hash of a text is the sum of code point k times BASE^(k + 1), modulo 2^64: sums over
-    all pieces one after the other give those of every beginning and every end. Equal texts have
-    equal hashes, so nothing is missed; what is found must be compared.
+    The hash of a text is the sum of code point k times BASE^(k + 1), modulo 2^64: sums over all
+    pieces one after the other give those of every beginning and every end.
     """
+    if not pieces:
+        return []
     codes = np.frombuffer("".join(pieces).encode("utf-32-le"), "<u4")
     lengths = np.fromiter(map(len, pieces), np.int32, len(pieces))
     ends = np.cumsum(lengths, dtype=np.int32)
-    longest = int(lengths.max(initial=0))
+    longest = int(lengths.max())
     places = np.arange(len(codes), dtype=np.int32)  # [codes] in their piece
     places -= np.repeat(ends - lengths, lengths)
     sums = np.cumsum(codes * _powers(BASE, longest)[places + 1])
     before = np.concatenate([sums[:1] * 0, sums])[ends - lengths]  # [pieces]
-    all_pieces = _Pieces(sums[ends - 1] - before)
+    known = _Pieces(sums[ends - 1] - before)
+    if known.has_twins:  # takes a vocabulary made for it
+        return cuts_one_by_one(pieces)
 
-    left = np.flatnonzero(all_pieces.has(sums - np.repeat(before, lengths)))
-    owners = np.searchsorted(ends, left, side="right")
-    is_cut = left + 1 < ends[owners]  # a beginning that is the whole piece leaves no end
-    left, owners = left[is_cut], owners[is_cut]
-    cuts = places[left] + 1
-    inverse_powers = _powers(pow(BASE, -1, 1 << WORD_BITS), longest)
-    is_likely = all_pieces.has((sums[ends[owners] - 1] - sums[left]) * inverse_powers[cuts])
-    for owner, cut in zip(owners[is_likely].tolist(), cuts[is_likely].tolist(), strict=True):
-        yield pieces[owner][:cut], pieces[owner][cut:]
+    left = sums - np.repeat(before, lengths)  # of every beginning
+    at = known.may_have(left)
+    owners = np.searchsorted(ends, at, side="right")
+    right = sums[ends[owners] - 1] - sums[at]
+    right *= _powers(pow(BASE, -1, 1 << WORD_BITS), longest)[places[at] + 1]
+    likely = known.may_have(right)
+    at, owners, right = at[likely], owners[likely], right[likely]
+    found = zip(
+        known.find(left[at]).tolist(), known.find(right).tolist(), owners.tolist(), strict=True
+    )
+    # Equal texts have equal hashes, so nothing is missed; what the table mistook is left out.
+    return [
+        (pieces[first], pieces[second])
+        for first, second, owner in found
+        if pieces[first] + pieces[second] == pieces[owner]
+    ]
+
+
+def cuts_one_by_one(pieces: Sequence[str]) -> list[tuple[str, str]]:
+    """As `find_cuts`, without hashes of our own."""
+    known = set(pieces)
+    return [
+        (piece[:cut], piece[cut:])
+        for piece in pieces
+        for cut in range(1, len(piece))
+        if piece[:cut] in known and piece[cut:] in known
+    ]
 
 
 def _powers(base: int, count: int) -> NDArray[np.uint64]:
