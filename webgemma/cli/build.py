@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import sys
 from contextlib import nullcontext
 from typing import TYPE_CHECKING
@@ -72,6 +73,8 @@ def build(
             "context_window_size": context_window_size,
         },
     )
+    # Only the self-test multiplies matrices; numpy's threads for that would keep a core busy waiting.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from webgemma.build import ModelRequest, build_site
 
     brand = build_options.own_page(

@@ -44,7 +44,11 @@ class LanguageChild:
         """
         head = replace(checkpoint, tensors={}, metadata={}, licence_files={})
         self._request = pickle.dumps((head, chat_template))
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+        environment = {
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+            "OPENBLAS_NUM_THREADS": "1",  # numpy's would be started, and there is nothing to do
+        }
         self._process = subprocess.Popen(
             [sys.executable, "-m", __name__],
             stdin=subprocess.PIPE,
