@@ -131,7 +131,7 @@ def write_weights(model: ModelWriter, lowered: Lowered, beside: Beside) -> dict[
         beside.check()
 
     def open_shard(name: str) -> AbstractContextManager[HashingFile]:
-        return model.open(f"weights/{name}", flush=True)
+        return model.open(f"weights/{name}", direct=True)
 
     plan = pack(lowered.sources, open_shard, advance, shard_nbytes=SHARD_NBYTES)
     beside.progress("packing", total, total)

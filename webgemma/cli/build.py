@@ -73,7 +73,7 @@ def build(
             "context_window_size": context_window_size,
         },
     )
-    # Only the self-test multiplies matrices; numpy's threads for that would keep a core busy waiting.
+    # Only the self-test multiplies matrices: numpy's threads for that would be busy waiting.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from webgemma.build import ModelRequest, build_site
 

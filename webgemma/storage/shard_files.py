@@ -7,6 +7,7 @@ a process costs as much as the packing itself.
 
 from __future__ import annotations
 
+import mmap
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -34,8 +35,13 @@ Open = Callable[[str], AbstractContextManager[Writable]]
 
 
 def num_threads() -> int:
-    """One for each processor, and one more that waits for the disk meanwhile."""
-    return min((os.cpu_count() or 1) + 1, MOST_THREADS)
+    """One for each processor, and two more that wait for the disk meanwhile."""
+    return min((os.cpu_count() or 1) + 2, MOST_THREADS)
+
+
+def new_buffer(nbytes: int) -> NDArray[np.uint8]:
+    """Memory [nbytes] that begins a page, so that it can be written directly."""
+    return np.frombuffer(mmap.mmap(-1, nbytes), np.uint8)
 
 
 def write_shards(shards: Sequence[Shard], open_file: Open) -> None:
@@ -51,7 +57,7 @@ def write_shards(shards: Sequence[Shard], open_file: Open) -> None:
     largest = max((shard.nbytes for shard in shards), default=0)
 
     def write(shard: Shard) -> None:
-        buffer = np.empty(largest, np.uint8) if buffers.empty() else buffers.get()
+        buffer = new_buffer(largest) if buffers.empty() else buffers.get()
         content = buffer[: shard.nbytes]
         shard.fill(content)
         with open_file(shard.name) as file:
