@@ -52,6 +52,7 @@ def environment() -> jinja2.Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
         autoescape=False,
+        auto_reload=False,  # thousands of templates are included in a build: files stay as they are
     )
 
 

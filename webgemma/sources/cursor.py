@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import sys
 from types import TracebackType
 from typing import Self
@@ -15,6 +16,7 @@ MAX_STRING_NBYTES = 16 << 20
 MAX_ELEMENT_NBYTES = 65_535
 """The longest string in an array: a token of a vocabulary is far shorter."""
 LENGTH_NBYTES = 8
+_LENGTH = struct.Struct("<Q")
 
 
 class Cursor:
@@ -96,11 +98,14 @@ class Cursor:
     def _take_whole_strings(self, texts: list[str], count: int, what: str) -> None:
         """Append the strings that lie in the window whole; the loop that must be fast."""
         window, end, start = self._window, len(self._window), self._next
+        read_length = _LENGTH.unpack_from
         try:
             while len(texts) < count:
                 first = start + LENGTH_NBYTES
-                stop = first + int.from_bytes(window[start:first], "little")
-                if stop > end or first > end or stop - first > MAX_ELEMENT_NBYTES:
+                if first > end:
+                    break
+                stop = first + read_length(window, start)[0]
+                if stop > end or stop - first > MAX_ELEMENT_NBYTES:
                     break
                 texts.append(window[first:stop].decode())
                 start = stop

@@ -6,6 +6,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from webgemma.checkpoint import TokenizerSource
 from webgemma.errors import FormatError, UnsupportedError
 from webgemma.tokenizer.added import add_tokens
@@ -104,15 +106,15 @@ def find_merges(vocabulary: Vocabulary) -> list[tuple[str, str]]:
 
     Source: sentencepiece bpe_model.cc, Model::SampleEncode.
     """
-    pieces, scores = vocabulary.pieces, vocabulary.scores
+    pieces = vocabulary.pieces
     usable = [
         index
         for index, kind in enumerate(vocabulary.types)
         if kind == NORMAL and " " not in pieces[index]
     ]
     _check_unused(vocabulary, {pieces[index] for index in usable})
-    usable.sort(key=[-score for score in scores].__getitem__)  # equal ones stay in their order
-    return find_cuts([pieces[index] for index in usable])
+    best_first = np.argsort(-np.array(vocabulary.scores)[usable], kind="stable")
+    return find_cuts([pieces[usable[at]] for at in best_first.tolist()])
 
 
 def _check_unused(vocabulary: Vocabulary, parts: set[str]) -> None:
