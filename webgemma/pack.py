@@ -19,8 +19,8 @@ from webgemma.storage.shards import Entry, Part, ShardPlan, lay_out
 from webgemma.storage.types import DTYPE_NBYTES, Planes, as_bytes
 
 CHUNK_NBYTES = 256 << 10
-"""Source bytes encoded at a time. With smaller ones threads pass Python's lock on too often; what is
-made of larger ones is new memory each time, with a page fault for every 4 kB."""
+"""Source bytes encoded at a time. With smaller ones threads pass Python's lock on too often; what
+is made of larger ones is new memory each time, with a page fault for every 4 kB."""
 READ_NBYTES = 4 * CHUNK_NBYTES  # read at a time: opening a file costs as much as encoding 16 kB
 FLOAT_DTYPES = dict(zip(FLOATS, ("float32", "float16", "bfloat16"), strict=True))
 
