@@ -12,7 +12,7 @@ import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Any, Protocol
 
 import numpy as np
@@ -57,7 +57,10 @@ def write_shards(shards: Sequence[Shard], open_file: Open) -> None:
     largest = max((shard.nbytes for shard in shards), default=0)
 
     def write(shard: Shard) -> None:
-        buffer = new_buffer(largest) if buffers.empty() else buffers.get()
+        try:
+            buffer = buffers.get_nowait()
+        except Empty:
+            buffer = new_buffer(largest)
         content = buffer[: shard.nbytes]
         shard.fill(content)
         with open_file(shard.name) as file:
