@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -11,17 +12,23 @@ from contextlib import contextmanager
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 import webgemma.language.child as child
+from webgemma.architectures import lower
+from webgemma.architectures.lowered import Lowered
 from webgemma.build import build_site, write_model
 from webgemma.build.beside import Beside
+from webgemma.checkpoint import Checkpoint
 from webgemma.errors import ConfigError, FormatError, UnsupportedError
 from webgemma.language import read_language
+from webgemma.progress import Progress
 from webgemma.sources import open_checkpoint
+from webgemma.sources.hashes import hash_files
 from webgemma.storage.shard_files import num_threads, write_shards
 from webgemma.storage.shards import Entry, Part, Shard
 
@@ -129,6 +136,46 @@ def test_a_damaged_source_ends_everything(
         build_site(source, tmp_path / "site")
     assert os.listdir(tmp_path) == []
     assert child_processes() == before
+
+
+def test_hashing_begins_before_lowering(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = threading.Event()
+
+    def hashing(checkpoint: Checkpoint, progress: Progress) -> dict[str, str]:
+        begun.set()
+        return hash_files(checkpoint, progress)
+
+    def lowering(*args: Any, **options: Any) -> Lowered:
+        assert begun.wait(10)
+        return lower(*args, **options)
+
+    monkeypatch.setattr("webgemma.build.begun.hash_files", hashing)
+    monkeypatch.setattr("webgemma.build.opened.lower", lowering)
+    build_site(source, tmp_path / "site")
+    assert begun.is_set()
+
+
+@pytest.mark.usefixtures("in_a_child")
+def test_what_lowering_finds_wrong_ends_what_was_begun(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, threads, interval = child_processes(), threading.enumerate(), sys.getswitchinterval()
+    begun = []
+
+    def lowering(*args: Any, **options: Any) -> Lowered:
+        begun.extend(child_processes() - before)
+        raise FormatError("no such layer")
+
+    monkeypatch.setattr("webgemma.build.opened.lower", lowering)
+    with pytest.raises(FormatError, match="no such layer"):
+        build_site(source, tmp_path / "site")
+    assert len(begun) == 1
+    assert os.listdir(tmp_path) == []
+    assert child_processes() == before
+    assert threading.enumerate() == threads
+    assert sys.getswitchinterval() == interval
 
 
 def test_an_error_of_one_part_reaches_the_others() -> None:
