@@ -13,6 +13,7 @@ import pickle
 import signal
 import subprocess
 import sys
+import threading
 from dataclasses import replace
 
 from webgemma.checkpoint import Checkpoint, TokenizerSource
@@ -44,6 +45,7 @@ class LanguageChild:
         """
         head = replace(checkpoint, tensors={}, metadata={}, licence_files={})
         self._request = pickle.dumps((head, chat_template))
+        self._is_being_read = threading.Lock()
         environment = {
             **os.environ,
             "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
@@ -63,7 +65,8 @@ class LanguageChild:
         Raises:
             WebGemmaError: what `read_language` raised.
         """
-        answer, complaint = self._process.communicate(self._request)
+        with self._is_being_read:
+            answer, complaint = self._process.communicate(self._request)
         if self._process.returncode:
             lines = complaint.decode("utf-8", "replace").strip().splitlines() or ["nothing"]
             raise RuntimeError(
@@ -80,6 +83,10 @@ class LanguageChild:
         """End the process, whether it has answered or not."""
         self._process.kill()
         self._process.wait()
+        with self._is_being_read:  # if nobody came to read, its pipes are still open
+            for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
+                if pipe is not None:
+                    pipe.close()
 
 
 def main() -> None:
