@@ -40,6 +40,8 @@ class Scratch:
 
 
 Bound = Range | Scratch
+Texts = dict[tuple[bool | str, ...], str]
+"""Switches, as `variant_switches` has them -> the text of a kernel with these."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +126,9 @@ class ProgramBuilder:
             unique = f"{name}.{count}"
         shaders = {}
         types: dict[str, set[str]] = {}
+        texts: Texts = {}
         for variant in VARIANTS:
-            text, words = render_variant(template, params, variant)
+            text, words = render_variant(template, params, variant, texts)
             shaders[variant.name] = self._add_shader(name, text, words)
             for binding in parse_bindings(text):
                 types.setdefault(binding.name, set()).add(binding.type)
@@ -197,14 +200,26 @@ def common_type(kinds: set[str]) -> str:
 
 
 def render_variant(
-    template: str, params: Mapping[str, Any], variant: Variant
+    template: str, params: Mapping[str, Any], variant: Variant, texts: Texts
 ) -> tuple[str, list[str]]:
-    """The WGSL of a kernel for a variant, and which switches make a difference to its text."""
+    """The WGSL of a kernel for a variant, and which switches make a difference to its text.
+
+    `texts` has what was rendered of the kernel for other variants: each differs from one in a
+    switch, so that few texts are rendered to find out.
+    """
     switches = variant_switches(variant)
-    text = render(template, {**params, **switches})
+
+    def text_with(**others: bool | str) -> str:
+        chosen = {**switches, **others}
+        key = tuple(chosen.values())
+        if key not in texts:
+            texts[key] = render(template, {**params, **chosen})
+        return texts[key]
+
+    text = text_with()
 
     def is_same_with(**others: bool | str) -> bool:
-        return render(template, {**params, **switches, **others}) == text
+        return text_with(**others) == text
 
     if switches["software"] == "lavapipe" and is_same_with(software="software"):
         switches["software"] = "software"
