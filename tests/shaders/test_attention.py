@@ -9,7 +9,7 @@ from tests.support.caches import cache_of
 from tests.support.errors import check_nmse
 from tests.support.gpu import VARIANTS, run_kernel, state
 from webgemma import reference
-from webgemma.architectures.decoder.cache import CACHE_QUANTIZATIONS, NONE
+from webgemma.architectures.run_quantization import NONE, QUANTIZATIONS
 
 pytestmark = pytest.mark.gpu
 
@@ -35,7 +35,7 @@ def make_inputs(heads, kv_heads, head_dim, tokens, position, variant, cache=NONE
 
 
 @pytest.mark.parametrize("variant", ["f32", "f16", "software"])
-@pytest.mark.parametrize("cache", CACHE_QUANTIZATIONS)
+@pytest.mark.parametrize("cache", QUANTIZATIONS)
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize(("tokens", "position"), [(1, 0), (19, 0), (40, 30), (7, 131)])
 def test_prefill(case, cache, variant, tokens, position):
@@ -65,7 +65,7 @@ def test_prefill(case, cache, variant, tokens, position):
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-@pytest.mark.parametrize("cache", CACHE_QUANTIZATIONS)
+@pytest.mark.parametrize("cache", QUANTIZATIONS)
 @pytest.mark.parametrize("case", [(8, 1, 256), (4, 2, 20)])
 @pytest.mark.parametrize(
     ("tokens", "position", "prefix_length"),
@@ -122,7 +122,7 @@ def test_full(variant, head_dim, tokens):
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-@pytest.mark.parametrize("cache", CACHE_QUANTIZATIONS)
+@pytest.mark.parametrize("cache", QUANTIZATIONS)
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("position", [0, 31, 32, 200])
 def test_decode(case, cache, variant, position):

@@ -10,7 +10,7 @@ from tests.support.errors import check_nmse
 from tests.support.gpu import VARIANTS, run_kernel, state
 from tests.support.weights import make_weights
 from webgemma import reference
-from webgemma.architectures.decoder.cache import CACHE_QUANTIZATIONS
+from webgemma.architectures.run_quantization import QUANTIZATIONS
 from webgemma.storage.registry import STORAGE_TYPES
 
 pytestmark = pytest.mark.gpu
@@ -65,7 +65,7 @@ def test_embed(storage, chained):
 @pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("head_dim", [20, 72, 256])
 @pytest.mark.parametrize("norm", [False, True])
-@pytest.mark.parametrize("cache", CACHE_QUANTIZATIONS)
+@pytest.mark.parametrize("cache", QUANTIZATIONS)
 def test_rope_append(variant, head_dim, norm, cache):
     tokens, heads, kv_heads, position, context = 5, 3, 2, 4, 16
     rng = np.random.default_rng(0)

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from tests.support.errors import check_nmse
 from webgemma import reference
-from webgemma.architectures.decoder.cache import NONE, QUAD_NBYTES
+from webgemma.architectures.run_quantization import NONE
+from webgemma.storage.types import QUAD_NBYTES
 
 Floats = NDArray[np.floating]
 CLOSE = 1e-3  # of a code, to where two codes are as near
