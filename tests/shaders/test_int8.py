@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from tests.support.caches import CLOSE
 from tests.support.cases import rotate
 from tests.support.errors import check_nmse, check_rows
 from tests.support.gpu import VARIANTS, run_kernel, state
@@ -14,7 +15,6 @@ from webgemma import reference
 
 pytestmark = pytest.mark.gpu
 
-CLOSE = 1e-3  # of a code, to where two codes are as near
 QUANTIZE_ORDER = np.array([0, 2, 4, 6, 1, 3, 5, 7])  # of eight columns: shaders/quantize.wgsl.jinja
 WITH_CODES = (
     "q4_0", "q4_1", "q4_k", "q4f16_1", "q4f32_1", "q5_0", "q5_1", "q5_k", "q6_k", "q8_0",

@@ -33,7 +33,6 @@ class Beside:
         self._at_the_end: list[Callable[[], None]] = []
 
     def __enter__(self) -> Self:
-        self._switch_interval_s = sys.getswitchinterval()
         sys.setswitchinterval(SWITCH_INTERVAL_S)
         return self
 

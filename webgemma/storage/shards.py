@@ -12,8 +12,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from webgemma.storage.layout import SHARD_NBYTES
-
 
 class Entry(NamedTuple):
     """A record, as the table of contents has it."""
@@ -56,31 +54,25 @@ class Shard:
 class ShardPlan:
     """Puts records into shards, one after another, and keeps the table of contents."""
 
-    shard_nbytes: int = SHARD_NBYTES
+    shard_nbytes: int
     shards: list[dict[str, Any]] = field(default_factory=list)
     nbytes: int = 0
     _records: list[dict[str, Any]] = field(default_factory=list)
     _open_nbytes: int = 0
 
-    def add(self, name: str, shape: Sequence[int], dtype: str, nbytes: int) -> int:
-        """Append one record to the open shard.
-
-        Returns:
-            Where it begins, in bytes from the shard's start.
-        """
-        start = self._open_nbytes
+    def add(self, entry: Entry) -> None:
+        """Append one record to the open shard."""
         self._records.append(
             {
-                "name": name,
-                "shape": list(shape),
-                "dtype": dtype,
+                "name": entry.name,
+                "shape": list(entry.shape),
+                "dtype": entry.dtype,
                 "format": "raw",
-                "nbytes": nbytes,
-                "byteOffset": start,
+                "nbytes": entry.nbytes,
+                "byteOffset": self._open_nbytes,
             }
         )
-        self._open_nbytes += nbytes
-        return start
+        self._open_nbytes += entry.nbytes
 
     def fits(self, nbytes: int) -> bool:
         """Whether the open shard takes `nbytes` more; an empty one takes everything."""
@@ -132,7 +124,7 @@ def lay_out(parts: Iterable[Part], shard_nbytes: int) -> tuple[ShardPlan, list[S
         if not plan.fits(sum(entry.nbytes for entry in part.entries)):
             close()
         for entry in part.entries:
-            plan.add(*entry)
+            plan.add(entry)
         open_parts.append(part)
     close()
     return plan, shards
