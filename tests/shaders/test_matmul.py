@@ -8,6 +8,7 @@ import pytest
 from tests.support.cases import FEW, rotate, spread
 from tests.support.errors import check_nmse, check_rows
 from tests.support.gpu import VARIANTS, run_kernel, state
+from tests.support.products import after_product
 from tests.support.weights import make_weights
 from webgemma import reference
 from webgemma.shaders import render
@@ -101,19 +102,9 @@ def test_matmul(storage, variant, m, n, k, mode):
     np.testing.assert_array_equal(got[:, [0, 1, -1]], before[:, [0, 1, -1]])
     got = got[:, 2 : 2 + n].astype(np.float64)
     product = reference.matmul(w.values, x)
+    check_nmse(got, after_product(mode, activation, product, before[:, 2 : 2 + n], cap), variant)
     if mode == "store":
-        check_nmse(got, product, variant)
         check_rows(got, product, w.values, x, variant)
-    elif mode == "add":
-        check_nmse(got, before[:, 2 : 2 + n] + product, variant)
-    elif mode == "logits":
-        check_nmse(got, reference.softcap(product, cap), variant)
-    elif mode == "gated":
-        gate, up = np.split(product, 2, axis=-1)
-        check_nmse(got, reference.ACTIVATIONS[activation](gate) * up, variant)
-    else:
-        gate = reference.ACTIVATIONS[activation](before[:, 2 : 2 + n])
-        check_nmse(got, gate * product, variant)
 
 
 @pytest.mark.parametrize("bias", ["row", "table"])
