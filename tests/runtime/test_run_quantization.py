@@ -8,14 +8,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from gguf.constants import GGMLQuantizationType
-from gguf.quants import dequantize
 from numpy.typing import NDArray
 
 from tests.support import gemma2_float64
 from tests.support.golden import check_argmax, mean_kl
 from tests.support.greedy import greedy_tokens
 from tests.support.make_gguf import read_back
+from tests.support.pebble_gguf import decoded
 from webgemma.build import build_site
 from webgemma.program.spec import VARIANTS
 from webgemma.resources import built_in_model
@@ -68,19 +67,9 @@ def case(request: pytest.FixtureRequest, fixtures: Path, tmp_path_factory: Any) 
     build_site(fixtures / f"gemma2-{kind}.gguf", site, **options)
     tokens = np.load(fixtures / "gemma2-F16.npz")["tokens"]
     _, _, tensors = read_back(fixtures / f"gemma2-{kind}.gguf")
-    weights = {name: decoded(tensor) for name, tensor in tensors.items()}
+    weights = decoded(tensors)
     quantized, plain = (gemma2_float64.logits(weights, tokens, s) for s in (shape, SHAPE))
     return Case(site, in_8_bits, tokens.tolist(), quantized, plain)
-
-
-def decoded(tensor: Any) -> NDArray[np.float64]:
-    """A tensor of a GGUF file, as `read_back` gives it."""
-    values = (
-        dequantize(tensor[1], GGMLQuantizationType[tensor[0]])
-        if isinstance(tensor, tuple)
-        else tensor
-    )
-    return values.astype(np.float64)
 
 
 @pytest.mark.parametrize("variant", VARIANTS, ids=lambda variant: variant.name)
