@@ -140,12 +140,19 @@ class Timed:
         return (time.perf_counter() - started) / self.count
 
 
+# OpenBLAS's threads wait for work in a loop before they sleep, 2^28 ticks of the processor's clock
+# (its THREAD_TIMEOUT): a tenth of a second in which what comes next would have half of two cores.
+NUMPY_THREADS_SPIN_SECONDS = 0.2
+
+
 def numpy_seconds(matrix: np.ndarray, x: np.ndarray) -> float:
     """Time of one float32 product with x [columns, tokens]."""
     started = time.perf_counter()
     for _ in range(5):
         matrix @ x
-    return (time.perf_counter() - started) / 5
+    seconds = (time.perf_counter() - started) / 5
+    time.sleep(NUMPY_THREADS_SPIN_SECONDS)
+    return seconds
 
 
 def main() -> None:
@@ -170,7 +177,7 @@ def main() -> None:
     times: dict[str, list[float]] = {name: [] for name in ("numpy", *kernels)}
     order, rng = list(times), random.Random(0)
     for _ in range(arguments.repeat):
-        rng.shuffle(order)  # numpy's threads spin for a while after a product: on any type alike
+        rng.shuffle(order)
         for name in order:
             timed = kernels.get(name)
             times[name].append(timed.seconds() if timed else numpy_seconds(matrix, x))
