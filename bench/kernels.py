@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from tests.support.gpu import VARIANTS, device, padded, state
+from tests.support.gpu import VARIANTS, device, padded, shape_of, state
 from tests.support.weights import SOURCE_TYPES, Weights, make_weights
 from webgemma.architectures.decoder.kernels import (
     matmul_constants,
@@ -43,7 +43,7 @@ from webgemma.program.builder import variant_switches
 from webgemma.program.expr import evaluate
 from webgemma.program.spec import Size
 from webgemma.runtime.device import choose_adapter
-from webgemma.runtime.runner import DIRECTIVES
+from webgemma.runtime.pipelines import DIRECTIVES
 from webgemma.shaders import parse_bindings, render
 from webgemma.sources.ggml_types import GGML_TYPES
 from webgemma.storage.layout import Matrix
@@ -94,20 +94,20 @@ class Timed:
         wgsl = render(product.template, params)
         code = "".join(DIRECTIVES[feature] for feature in features) + wgsl
         symbols = VARIANTS[variant].symbols
+        constants = {name: evaluate(size, symbols) for name, size in product.constants.items()}
+        shape = shape_of(wgsl, product.template, params, constants)
         self.pipeline = self.gpu.create_compute_pipeline(
             layout="auto",
             compute={
                 "module": self.gpu.create_shader_module(code=code),
                 "entry_point": "main",
-                "constants": {
-                    name: evaluate(size, symbols) for name, size in product.constants.items()
-                },
+                "constants": constants,
             },
         )
         usage = wgpu.BufferUsage.STORAGE | wgpu.BufferUsage.UNIFORM | wgpu.BufferUsage.COPY_SRC
         self.buffers = {
             name: self.gpu.create_buffer_with_data(data=padded(array), usage=usage)
-            for name, array in product.arrays.items()
+            for name, array in {**product.arrays, **shape}.items()
         }
         self.matrix = weights.write(self.gpu, VARIANTS[variant])
         self.group = self.gpu.create_bind_group(

@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
 import jinja2
 
@@ -29,6 +29,14 @@ BINDING_TYPES = {
     "storage, read_write": "storage",
     "": "matrix",  # the only textures
 }
+
+
+T = TypeVar("T")
+
+SHAPE = "shape"
+"""The binding of numbers that other texts of a kernel have as constants: see matrix.wgsl.jinja."""
+SHAPE_FIELDS = re.compile(r"^struct Shape \{ (.+) \}$", re.MULTILINE)
+SHAPE_NUMBERS = re.compile(r"^const shape = Shape\((.+)\);$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,3 +91,29 @@ def parse_bindings(wgsl: str) -> tuple[Binding, ...]:
         msg = f"shader bindings: got numbers {numbers}, expected 0 to {len(found) - 1}."
         raise ProgramError(msg)
     return tuple(Binding(name, BINDING_TYPES[kind]) for _, kind, name in found)
+
+
+def shape_words(wgsl: str, constant: str, constants: Mapping[str, T]) -> list[T | int]:
+    """What the words of `shape` are for a text that binds it.
+
+    Args:
+        wgsl: The text.
+        constant: The kernel's text for GPUs, which has them as constants.
+        constants: The kernel's override constants by name, 0 by default. Those that the text has
+            as data come last in it.
+
+    Raises:
+        ProgramError: the text takes a number that the other neither has nor declares.
+    """
+    numbers = [int(word.removesuffix("u")) for word in _listed(SHAPE_NUMBERS, constant)]
+    fields = [field.split(":")[0] for field in _listed(SHAPE_FIELDS, wgsl)]
+    moved = fields[len(numbers) :]
+    unknown = [name for name in moved if f"override {name}:" not in constant]
+    if unknown:
+        raise ProgramError(f"shader: shape has {', '.join(unknown)}, the text for GPUs has not")
+    return [*numbers, *(constants.get(name, 0) for name in moved)]
+
+
+def _listed(pattern: re.Pattern[str], wgsl: str) -> list[str]:
+    found = pattern.search(wgsl)
+    return found[1].split(", ") if found else []

@@ -25,7 +25,7 @@ from page import open_page
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from tests.support.gpu import VARIANTS, padded, state
+from tests.support.gpu import VARIANTS, padded, shape_of, state
 from tests.support.weights import Weights, make_weights
 from webgemma.architectures.decoder.kernels import matvec_constants, matvec_dispatch, matvec_shape
 from webgemma.program.builder import variant_switches
@@ -77,20 +77,23 @@ def codes_and_scales(weights: Weights) -> tuple[NDArray[np.uint8], NDArray[np.fl
     )
 
 
-def our_kernel(weights: Weights, variant: str, num_tokens: int) -> dict[str, Any]:
-    """WGSL, dispatch and bindings of the product as a program has it."""
+def our_kernel(folder: Path, weights: Weights, variant: str, num_tokens: int) -> dict[str, Any]:
+    """WGSL, dispatch and bindings of the product as a program has it; writes its `shape`."""
     rows, columns = weights.values.shape
     symbols = VARIANTS[variant].symbols
     params = {**weights.params, "n": rows, "mode": "store", **variant_switches(VARIANTS[variant])}
     constants: dict[str, int] = {}  # of a matrix product, the text's own
     if num_tokens == 1:
         constants = {n: evaluate(v, symbols) for n, v in matvec_constants(columns).items()}
-        wgsl = render("matvec", {**params, **matvec_shape(rows, columns), "norm": False})
+        template, params = "matvec", {**params, **matvec_shape(rows, columns), "norm": False}
         dispatch = [evaluate(matvec_dispatch(rows, columns), symbols), 1, 1]
     else:
-        wgsl = render("matmul", {**params, "y_stride": rows})
+        template, params = "matmul", {**params, "y_stride": rows}
         groups = (-(-rows // symbols["matmul_rows"]), -(-num_tokens // symbols["matmul_tokens"]))
         dispatch = [*groups, 1]
+    wgsl = render(template, params)
+    for name, words in shape_of(wgsl, template, params, constants).items():
+        (folder / f"{name}.bin").write_bytes(words.tobytes())
     return {
         "wgsl": wgsl,
         "constants": constants,
@@ -113,7 +116,7 @@ def write_case(folder: Path, weights: Weights, variant: str, num_tokens: int) ->
     expected = x.astype(np.float64) @ weights.values.T.astype(np.float64)
     np.save(folder / "expected.npy", expected)
     return {
-        "kernel": our_kernel(weights, variant, num_tokens),
+        "kernel": our_kernel(folder, weights, variant, num_tokens),
         "rows": rows, "columns": columns, "tokens": num_tokens,
     }  # fmt: skip
 

@@ -78,7 +78,7 @@ def test_misaligned_offset(lowered):
 def test_aliasing(lowered):
     step = next(s for s in lowered.program.phases["decode"] if s.label == "layers.0.o_proj")
     index = lowered.program.phases["decode"].index(step)
-    bindings = (step.bindings[0], step.bindings[2], step.bindings[2])
+    bindings = (step.bindings[0], *[step.bindings[2]] * 2, *step.bindings[3:])
     program = with_step(lowered.program, "decode", index, bindings=bindings)
     assert "is bound writable and 1 times more" in defect(program, lowered.shaders)
 

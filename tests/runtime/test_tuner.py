@@ -14,7 +14,7 @@ from tests.support.greedy import greedy_tokens
 from webgemma.layout import SELF_TEST
 from webgemma.program.spec import Variant
 from webgemma.runtime.device import choose_adapter
-from webgemma.runtime.runner import Runner
+from webgemma.runtime.pipelines import Pipelines
 from webgemma.runtime.self_test import run_self_test
 from webgemma.runtime.session import open_session
 from webgemma.runtime.shards import SiteModel, open_site_model
@@ -119,17 +119,17 @@ def test_every_choice_gives_the_same_logits(sites, by_itself, name, number):
 def test_a_choice_that_attention_does_not_follow_spoils_what_is_decoded(sites, monkeypatch):
     """Its dispatch counts parts of 256 keys, its kernels take 64."""
     site = sites["gemma2-Q4_K"]
-    compiled = Runner.create_pipeline
+    compiled = Pipelines.get
 
-    def create(self, name, kernel, shaders):
-        return compiled(self, name, kernel, shaders, attention_split_keys=64)
+    def get(self, name):
+        return compiled(self, name, attention_split_keys=64)
 
     decoded = []
     for number in (0, 2):
         taken = {"attention": findings(VARIANTS["f32"], number)["attention"]}
         program = open_site_model(site).program_sha256
         remember(program, choose_adapter(), VARIANTS["f32"], taken)
-        monkeypatch.setattr(Runner, "create_pipeline", create)
+        monkeypatch.setattr(Pipelines, "get", get)
         with open_session(site, variant="f32") as session:
             greedy_tokens(session, TOKENS, 2)
             decoded.append(session.runner.read_next_logits())
@@ -146,15 +146,15 @@ def test_what_is_not_clearly_faster_is_not_taken():
 def test_search(sites, monkeypatch):
     """All choices are compiled as they are, timed, and the one that is fastest is taken."""
     made = []
-    compiled = Runner.create_pipeline
+    compiled = Pipelines.get
 
-    def create(self, name, kernel, shaders, **choice):
-        made.append((kernel.template, choice))
-        return compiled(self, name, kernel, shaders, **choice)
+    def get(self, name, **choice):
+        made.append((self.program.kernels[name].template, choice))
+        return compiled(self, name, **choice)
 
     with open_session(sites["gemma2-Q4_K"], variant="f32", tuned=False) as session:
-        monkeypatch.setattr(Runner, "create_pipeline", create)
-        trials = search(session.runner, session.model.shaders(), repeat=1)
+        monkeypatch.setattr(Pipelines, "get", get)
+        trials = search(session.runner, repeat=1)
     tuning = VARIANTS["f32"].tuning
     assert [(t.group, t.choice) for t in trials] == [
         (group, choice_name(choice)) for group in tuning for choice in tuning[group]

@@ -13,6 +13,8 @@ from webgemma.architectures.run_quantization import NONE, QUANTIZATIONS
 
 pytestmark = pytest.mark.gpu
 
+HAS_WINDOWS = {20, 128, 512}
+"""Sizes of heads in CASES whose model has layers with a window, whether or not this one has."""
 CASES = [
     # heads, kv_heads, head_dim, window, cap
     (4, 2, 64, 0, 0.0),
@@ -48,7 +50,8 @@ def test_prefill(case, cache, variant, tokens, position):
         "attention",
         {
             "head_dim": head_dim, "heads": heads, "kv_heads": kv_heads, "window": window,
-            "softcap": cap, "split": False, "row_vectors": vectors, "cache": cache,
+            "windows": head_dim in HAS_WINDOWS, "softcap": cap, "split": False,
+            "row_vectors": vectors, "cache": cache,
         },
         {
             "state": state(position=position, num_tokens=tokens),
@@ -134,6 +137,7 @@ def test_decode(case, cache, variant, position):
     splits = -(-(position + 1 - oldest) // 64)
     shape = {
         "head_dim": head_dim, "heads": heads, "window": window, "split_keys": 64,
+        "windows": head_dim in HAS_WINDOWS,
     }  # fmt: skip
     words = state(position=position, num_tokens=1)
     parts = run_kernel(

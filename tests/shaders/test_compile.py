@@ -20,8 +20,8 @@ from tests.support.programs import all_programs, shape_checkpoint
 from tests.support.seeing_shapes import small_seeing_checkpoint
 from webgemma.architectures import lower
 from webgemma.program.check import chosen_variants
-from webgemma.program.expr import evaluate
-from webgemma.runtime.runner import DIRECTIVES, Runner, choose_variant
+from webgemma.runtime.pipelines import DIRECTIVES, constants_of
+from webgemma.runtime.runner import Runner, choose_variant
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -86,8 +86,9 @@ def test_dawn(programs):
         for kernel, (variant, choice) in itertools.product(program.kernels.values(), chosen):
             shader = kernel.shaders[variant.name]
             symbols = {**variant.symbols, **choice}
-            values = ((k, evaluate(v, symbols)) for k, v in kernel.constants.items())
-            shaders[texts[shader.file], shader.requires, tuple(values)] = shader.file
+            text = texts[shader.file]
+            values = constants_of(kernel, text, symbols)
+            shaders[text, shader.requires, tuple(values.items())] = shader.file
     request = [
         {"name": name, "code": code, "requires": requires, "constants": dict(constants)}
         for (code, requires, constants), name in shaders.items()

@@ -16,8 +16,8 @@ from webgemma.program.spec import STATE_WORDS
 from webgemma.program.spec import VARIANTS as SPEC_VARIANTS
 from webgemma.runtime.device import adapter_features, choose_adapter, request_device
 from webgemma.runtime.matrices import binding_layout
-from webgemma.runtime.runner import DIRECTIVES
-from webgemma.shaders import parse_bindings, render
+from webgemma.runtime.pipelines import DIRECTIVES
+from webgemma.shaders import SHAPE, parse_bindings, render, shape_words
 
 VARIANTS = {variant.name: variant for variant in reversed(SPEC_VARIANTS)}
 
@@ -60,7 +60,9 @@ def run_kernel(
     A dispatch for each of `calls`, which binds these ranges; what a call does not name is whole.
     """
     features = VARIANTS[variant].requires
+    constants = dict(constants or {})
     wgsl = render(template, {**params, **variant_switches(VARIANTS[variant])})
+    arrays = {**arrays, **shape_of(wgsl, template, params, constants)}
     gpu = device(*features)
     code = "".join(DIRECTIVES[feature] for feature in features) + wgsl
     bindings = parse_bindings(wgsl)
@@ -80,7 +82,7 @@ def run_kernel(
         compute={
             "module": gpu.create_shader_module(code=code),
             "entry_point": "main",
-            "constants": dict(constants or {}),
+            "constants": {c: v for c, v in constants.items() if f"override {c}:" in wgsl},
         },
     )
     usage = wgpu.BufferUsage.STORAGE | wgpu.BufferUsage.UNIFORM | wgpu.BufferUsage.COPY_SRC
@@ -114,6 +116,16 @@ def run_kernel(
     return {
         b.name: read(gpu, buffers[b.name], arrays[b.name]) for b in bindings if b.type == "storage"
     }
+
+
+def shape_of(
+    wgsl: str, template: str, params: Mapping[str, Any], constants: Mapping[str, int]
+) -> dict[str, NDArray[np.uint32]]:
+    """The binding `shape` of a text that has one."""
+    if SHAPE not in (binding.name for binding in parse_bindings(wgsl)):
+        return {}
+    constant = render(template, {**params, **variant_switches(VARIANTS["f32"])})
+    return {SHAPE: np.array(shape_words(wgsl, constant, constants), np.uint32)}
 
 
 def bound(buffer: Any, part: Range | None) -> dict[str, Any]:

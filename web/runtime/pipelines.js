@@ -1,6 +1,6 @@
 /** Compiles the kernels of a program for one variant, as many at a time as are asked for. */
 
-/** @import { BindingType, Kernel, Program, Variant } from "./types.d.ts" */
+/** @import { BindingType, Kernel, KernelShader, Program, Variant } from "./types.d.ts" */
 
 import { GpuError, ProgramError } from "./errors.js";
 import { evaluate } from "./expr.js";
@@ -24,42 +24,42 @@ export class Pipelines {
     this.program = program;
     this.variant = variant;
     this.readShader = readShader;
-    /** @type {Map<string, GPUPipelineLayout>} by the types of the bindings */
-    this.layouts = new Map();
-    /** @type {Map<string, Promise<GPUComputePipeline>>} by the kernel's name */
-    this.pipelines = new Map();
+    /** @type {Map<string, Promise<GPUComputePipeline>>} by file and constants: kernels that differ in
+     * data alone share one */
+    this.compiled = new Map();
   }
 
   /**
    * @param {string} name a kernel's
+   * @param {Record<string, number>} [choice] other values of the variant's symbols
    * @returns {Promise<GPUComputePipeline>}
    */
-  get(name) {
-    const known = this.pipelines.get(name);
-    if (known) return known;
-    const pipeline = this.compile(name);
-    pipeline.catch(() => {}); // whoever waits for it gets the error
-    this.pipelines.set(name, pipeline);
+  async get(name, choice) {
+    const { kernel, shader, text } = await this.read(name);
+    const constants = constantsOf(kernel, text, { ...this.variant.symbols, ...choice });
+    const key = JSON.stringify([shader.file, constants]);
+    const pipeline = this.compiled.get(key) ?? this.compile(kernel, shader, text, constants);
+    this.compiled.set(key, pipeline);
     return pipeline;
   }
 
   /**
-   * @param {string} name
-   * @param {Record<string, number>} [choice] other values of the variant's symbols
+   * @param {Kernel} kernel
+   * @param {KernelShader} shader
+   * @param {string} text
+   * @param {Record<string, number>} constants
    * @returns {Promise<GPUComputePipeline>}
    */
-  async compile(name, choice) {
-    const { kernel, shader, text } = await this.read(name);
-    const { device, variant } = this;
-    const constants = constantsOf(kernel, { ...variant.symbols, ...choice });
-    const layout = this.layout(kernel);
+  async compile(kernel, shader, text, constants) {
+    const { device } = this;
+    const layout = createLayout(device, kernel, this.variant);
     const code = withDirectives(text, shader.requires);
     device.pushErrorScope("validation"); // the message comes from getCompilationInfo below
-    const module = device.createShaderModule({ label: name, code });
+    const module = device.createShaderModule({ label: shader.file, code });
     device.popErrorScope();
     try {
       const compute = { module, entryPoint: "main", constants };
-      return await device.createComputePipelineAsync({ label: name, layout, compute });
+      return await device.createComputePipelineAsync({ label: shader.file, layout, compute });
     } catch (cause) {
       const { messages } = await module.getCompilationInfo();
       const first = messages.find((message) => message.type === "error");
@@ -79,17 +79,6 @@ export class Pipelines {
     const shader = kernel.shaders[this.variant.name];
     if (shader) return { kernel, shader, text: await this.readShader(shader.file) };
     throw new ProgramError(`kernel '${name}': got no shader for variant '${this.variant.name}'.`);
-  }
-
-  /**
-   * @param {Kernel} kernel
-   * @returns {GPUPipelineLayout}
-   */
-  layout(kernel) {
-    const signature = kernel.bindings.map(({ type }) => type).join();
-    const layout = this.layouts.get(signature) ?? createLayout(this.device, kernel, this.variant);
-    this.layouts.set(signature, layout);
-    return layout;
   }
 }
 
@@ -137,12 +126,17 @@ function createLayout(device, kernel, variant) {
 }
 
 /**
- * The override constants of a kernel with a variant's symbols.
+ * The override constants that a text of a kernel declares, with a variant's symbols.
  * @param {Kernel} kernel
+ * @param {string} text
  * @param {Record<string, number>} symbols
  * @returns {Record<string, number>}
  */
-function constantsOf(kernel, symbols) {
-  const entries = Object.entries(kernel.constants);
-  return Object.fromEntries(entries.map(([name, size]) => [name, evaluate(size, symbols)]));
+function constantsOf(kernel, text, symbols) {
+  /** @type {Record<string, number>} */
+  const constants = {};
+  for (const [name, size] of Object.entries(kernel.constants)) {
+    if (text.includes(`override ${name}:`)) constants[name] = evaluate(size, symbols);
+  }
+  return constants;
 }

@@ -44,6 +44,7 @@ function usages() {
   const { UNIFORM, STORAGE, COPY_DST, COPY_SRC } = GPUBufferUsage;
   return {
     state: UNIFORM | STORAGE | COPY_DST | COPY_SRC,
+    shape: UNIFORM | COPY_DST,
     input: STORAGE | COPY_DST,
     weights: STORAGE | COPY_DST,
     matrix: STORAGE | COPY_DST,
@@ -279,10 +280,12 @@ export class Runner {
   fillTables() {
     for (const [name, { init }] of Object.entries(this.program.buffers)) {
       if (!init) continue;
-      if (init.op !== "cos_sin") {
-        throw new ProgramError(`buffer '${name}': got init '${init.op}', expected cos_sin.`);
-      }
       const buffer = this.buffer(name);
+      if (init.op === "words") {
+        const words = init.words.map((word) => this.size(word));
+        this.device.queue.writeBuffer(buffer, 0, Uint32Array.from(words));
+        continue;
+      }
       const rowNbytes = 8 * init.factors.length;
       const numRows = Math.floor(buffer.size / rowNbytes);
       for (let start = 0; start < numRows; start += TABLE_ROWS_PER_WRITE) {

@@ -123,13 +123,8 @@ export class Tuner {
   async compile(timed, choice) {
     const { program, pipelines } = this.runner;
     const names = timed.steps.map((number) => program.phases[timed.phase][number].kernel);
-    /** @type {Map<string, Promise<GPUComputePipeline>>} */
-    const compiled = new Map();
-    for (const name of new Set(names)) compiled.set(name, pipelines.compile(name, choice));
-    const made = await Promise.all(names.map((name) => compiled.get(name)));
-    const steps = this.runningSteps(timed).map((step, i) => {
-      return { ...step, pipeline: /** @type {GPUComputePipeline} */ (made[i]) };
-    });
+    const made = await Promise.all(names.map((name) => pipelines.get(name, choice)));
+    const steps = this.runningSteps(timed).map((step, i) => ({ ...step, pipeline: made[i] }));
     return { steps, choice };
   }
 

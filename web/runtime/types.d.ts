@@ -38,9 +38,10 @@ export interface Timed {
 export type Findings = Record<string, { taken: string; tried: string[] }>;
 
 export interface ProgramBuffer {
-  kind: "state" | "input" | "weights" | "matrix" | "table" | "cache" | "scratch" | "output";
+  kind:
+    "state" | "shape" | "input" | "weights" | "matrix" | "table" | "cache" | "scratch" | "output";
   nbytes: Size;
-  init?: { op: "cos_sin"; factors: number[] };
+  init?: { op: "cos_sin"; factors: number[] } | { op: "words"; words: Size[] };
 }
 
 export interface BindingRange {
@@ -68,9 +69,14 @@ export interface RecordPlace {
   tiles?: Tiles;
 }
 
+export interface KernelShader {
+  file: string;
+  requires: string[];
+}
+
 export interface Kernel {
   template: string;
-  shaders: Record<string, { file: string; requires: string[] }>;
+  shaders: Record<string, KernelShader>;
   bindings: { name: string; type: BindingType }[];
   constants: Record<string, Size>;
 }

@@ -47,6 +47,7 @@ def config_of(keys: KeyReader) -> Config:
     hidden_size = keys.integer("hidden_size", 65536)
     head_dim = keys.head_dim(256)
     layers = keys.integer("num_hidden_layers", 256)
+    windows = windows_of(keys, layers)
     keys.word("hidden_activation", ("gelu_pytorch_tanh",))
     # GGUF does not store query_pre_attn_scalar; llama.cpp uses head_dim, but hidden_size / heads
     # for the 27B (46 layers).
@@ -67,8 +68,9 @@ def config_of(keys: KeyReader) -> Config:
         max_position_embeddings=keys.integer("max_position_embeddings", 1 << 20, 8192),
         attn_logit_softcapping=keys.softcap("attn_logit_softcapping", 50.0),
         final_logit_softcapping=keys.softcap("final_logit_softcapping", 30.0),
+        has_windows=any(windows),
     )
-    return Config(decoder, windows_of(keys, layers))
+    return Config(decoder, windows)
 
 
 def windows_of(keys: KeyReader, layers: int) -> tuple[int, ...]:

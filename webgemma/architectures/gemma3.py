@@ -71,6 +71,7 @@ def config_of(keys: KeyReader) -> Config:
     heads, hidden_size = integer("num_attention_heads", 256), integer("hidden_size", 65536)
     head_dim, layers = keys.head_dim(defaults.get("head_dim")), integer("num_hidden_layers", 256)
     keys.word("hidden_activation", ("gelu_pytorch_tanh",))
+    windows = windows_of(keys, layers, integer("sliding_window", 1 << 20))
     # GGUF does not store query_pre_attn_scalar; llama.cpp uses head_dim, but hidden_size / heads
     # for the 27B (62 layers).
     default_scalar = hidden_size // heads if keys.is_gguf and layers == 62 else head_dim
@@ -90,8 +91,9 @@ def config_of(keys: KeyReader) -> Config:
         max_position_embeddings=integer("max_position_embeddings", 1 << 20),
         attn_logit_softcapping=keys.softcap("attn_logit_softcapping", 0.0),
         final_logit_softcapping=keys.softcap("final_logit_softcapping", 0.0),
+        has_windows=any(windows),
     )
-    return Config(decoder, windows_of(keys, layers, integer("sliding_window", 1 << 20)))
+    return Config(decoder, windows)
 
 
 def ropes_of(keys: KeyReader) -> dict[str, Rope]:

@@ -54,7 +54,7 @@ def tune(
     check_repeat(repeat)
     with open_session(site, model=model, variant=variant, limits=limits, tuned=False) as session:
         runner, opened = session.runner, session.model
-        trials = search(runner, opened.shaders(), repeat=repeat, progress=progress)
+        trials = search(runner, repeat=repeat, progress=progress)
         adapter = runner.device.adapter
         remember(opened.program_sha256, adapter, runner.variant, findings_of(trials))
         return Tuned(

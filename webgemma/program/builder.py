@@ -11,6 +11,7 @@ from webgemma.program.plan import Use, plan_scratch
 from webgemma.program.spec import (
     STATE_NBYTES,
     VARIANTS,
+    WORD_NBYTES,
     Buffer,
     Kernel,
     KernelShader,
@@ -22,13 +23,15 @@ from webgemma.program.spec import (
     Variant,
 )
 from webgemma.program.timed import timed_groups
-from webgemma.shaders import parse_bindings, render
+from webgemma.shaders import SHAPE, parse_bindings, render, shape_words
 from webgemma.storage.layout import Matrix, plan_records
 
 FEATURES = {"f16": "shader-f16", "subgroups": "subgroups"}
 """A template's switch -> the device feature that sets it."""
 PHASES = ("encode_image", "prefill", "sample", "decode", "logits", "verify")
 """In the order in which scratch memory is used again."""
+SOFTWARE, PLAIN = "software", "f32"
+"""A variant that has the numbers of a matrix as data, and one that has them as constants."""
 OPTIONAL_PHASES = ("encode_image", "verify")
 
 
@@ -50,6 +53,8 @@ class Launch:
 
     kernel: str
     bindings: tuple[tuple[str, str], ...]
+    shape: Range | None = None
+    """What `step` binds by itself: numbers that some variants take as data."""
 
 
 @dataclass(slots=True)
@@ -73,7 +78,9 @@ class ProgramBuilder:
     steps: dict[str, list[_PendingStep]] = field(
         default_factory=lambda: {phase: [] for phase in PHASES}
     )
-    _kernel_keys: dict[str, str] = field(default_factory=dict)
+    _launches: dict[str, Launch] = field(default_factory=dict)
+    _files: dict[str, str] = field(default_factory=dict)
+    """Text -> its file."""
 
     def weights(self, matrix: Matrix) -> None:
         """Declare the buffers and records of a matrix."""
@@ -111,20 +118,19 @@ class ProgramBuilder:
         """Render a kernel in every variant; the same template, parameters and constants are one."""
         constants = dict(constants or {})
         key = repr((template, sorted(params.items(), key=repr), sorted(constants.items())))
-        if key not in self._kernel_keys:
-            self._kernel_keys[key] = self._add_kernel(template, name, params, constants)
-        kernel = self._kernel_keys[key]
-        return Launch(kernel, self.kernels[kernel].bindings)
+        if key not in self._launches:
+            self._launches[key] = self._add_kernel(template, name, params, constants)
+        return self._launches[key]
 
     def _add_kernel(
         self, template: str, name: str, params: Mapping[str, Any], constants: dict[str, Size]
-    ) -> str:
+    ) -> Launch:
         unique = name
         count = 1
         while unique in self.kernels:
             count += 1
             unique = f"{name}.{count}"
-        shaders = {}
+        shaders: dict[str, KernelShader] = {}
         types: dict[str, set[str]] = {}
         texts: Texts = {}
         for variant in VARIANTS:
@@ -134,18 +140,34 @@ class ProgramBuilder:
                 types.setdefault(binding.name, set()).add(binding.type)
         bindings = tuple((b, common_type(kinds)) for b, kinds in types.items())
         self.kernels[unique] = Kernel(template, shaders, bindings, constants)
-        return unique
+        shape = self._add_shape(shaders, constants) if SHAPE in types else None
+        return Launch(unique, bindings, shape)
+
+    def _add_shape(
+        self, shaders: Mapping[str, KernelShader], constants: Mapping[str, Size]
+    ) -> Range:
+        """The buffer that has what the kernel for GPUs has as constants; equal ones are one."""
+        data, constant = (self.shaders[shaders[name].file] for name in (SOFTWARE, PLAIN))
+        init = {"op": "words", "words": shape_words(data, constant, constants)}
+        same = [name for name, buffer in self.buffers.items() if buffer.init == init]
+        if same:
+            return Range(same[0])
+        count = sum(buffer.kind == "shape" for buffer in self.buffers.values())
+        return self.buffer(f"shape.{count}", "shape", WORD_NBYTES * len(init["words"]), init)
 
     def _add_shader(self, name: str, text: str, words: Sequence[str]) -> KernelShader:
-        """Keep a shader's text once; kernels that differ in constants alone share a file."""
+        """Keep a shader's text once; kernels that differ in constants or shape share a file."""
+        requires = tuple(FEATURES[word] for word in words if word in FEATURES)
+        if text in self._files:
+            return KernelShader(self._files[text], requires)
         suffix = "".join(f".{word}" for word in words)
         file = f"shaders/{name}{suffix}.wgsl"
         count = 1
-        while self.shaders.get(file, text) != text:
+        while file in self.shaders:
             count += 1
             file = f"shaders/{name}.{count}{suffix}.wgsl"
         self.shaders[file] = text
-        requires = tuple(FEATURES[word] for word in words if word in FEATURES)
+        self._files[text] = file
         return KernelShader(file, requires)
 
     def step(
@@ -161,6 +183,8 @@ class ProgramBuilder:
         Raises:
             ProgramError: the names in `bound` are not the kernel's bindings.
         """
+        if launch.shape is not None:
+            bound = {**bound, SHAPE: launch.shape}
         names = [name for name, _ in launch.bindings]
         if sorted(names) != sorted(bound):
             msg = f"{phase} {label}: kernel {launch.kernel} binds {names}, got {sorted(bound)}"

@@ -228,6 +228,19 @@ def check_kernels(program: Program, shaders: Mapping[str, str]) -> None:
             if set(shader.requires) - set(variant.requires):
                 msg = f"kernel {name}: {shader.file} requires {shader.requires}, variant has fewer"
                 raise ProgramError(msg)
+    check_sharing(program)
+
+
+def check_sharing(program: Program) -> None:
+    """Check that kernels of one file, which share a pipeline, bind the same types."""
+    types: dict[str, tuple[str, ...]] = {}
+    for name, kernel in program.kernels.items():
+        got = tuple(kind for _, kind in kernel.bindings)
+        for shader in kernel.shaders.values():
+            expected = types.setdefault(shader.file, got)
+            if got != expected:
+                msg = f"kernel {name}: {shader.file} binds {got}, expected {expected}"
+                raise ProgramError(f"{msg}, as another kernel of that file")
 
 
 def check_records(program: Program) -> None:

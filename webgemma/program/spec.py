@@ -77,7 +77,10 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Buffer:
-    """A GPU buffer: `kind` is state, input, weights, matrix, table, cache, scratch or output."""
+    """A GPU buffer.
+
+    `kind` is state, shape, input, weights, matrix, table, cache, scratch or output.
+    """
 
     kind: str
     nbytes: Size

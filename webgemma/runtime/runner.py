@@ -14,11 +14,13 @@ from numpy.typing import NDArray
 
 from webgemma.errors import ConfigError, GpuError, ProgramError, UnsupportedError
 from webgemma.program.expr import evaluate
-from webgemma.program.spec import STATE_WORDS, Buffer, Kernel, Program, Range, Size, Step, Variant
-from webgemma.runtime.matrices import binding_layout, create_matrix, write_matrix
+from webgemma.program.spec import STATE_WORDS, Buffer, Program, Range, Size, Step, Variant
+from webgemma.runtime.matrices import create_matrix, write_matrix
+from webgemma.runtime.pipelines import Pipelines
 
 USAGES = {
     "state": ("UNIFORM", "STORAGE", "COPY_DST", "COPY_SRC"),
+    "shape": ("UNIFORM", "COPY_DST"),
     "input": ("STORAGE", "COPY_DST"),
     "weights": ("STORAGE", "COPY_DST"),
     "matrix": ("STORAGE", "COPY_DST"),
@@ -30,9 +32,6 @@ USAGES = {
 """Buffer kind -> usage flags; caches and scratch can be copied from so that tests can look."""
 
 TABLE_ROWS_PER_WRITE = 1024
-
-DIRECTIVES = {"shader-f16": "enable f16;\n", "subgroups": ""}
-"""Feature -> what naga wants before the shader; it takes subgroup functions without a word."""
 
 
 def suits(variant: Variant, features: set[str], kinds: Container[str]) -> bool:
@@ -104,12 +103,7 @@ class Runner:
         self.context_window_size = context_window_size
         self.symbols = {**variant.symbols, "context_window_size": context_window_size}
         self.buffers = {name: self.create_buffer(b) for name, b in program.buffers.items()}
-        self.modules: dict[str, Any] = {}
-        self.layouts: dict[tuple[str, ...], Any] = {}
-        self.pipelines = {
-            name: self.create_pipeline(name, kernel, shaders)
-            for name, kernel in self.used_kernels().items()
-        }
+        self.pipelines = Pipelines(device, program, variant, shaders)
         self.steps = {
             phase: [self.bind_step(step) for step in steps]
             for phase, steps in program.phases.items()
@@ -135,61 +129,14 @@ class Runner:
             size=buffer.allocated_nbytes(self.variant, self.symbols), usage=usage
         )
 
-    def used_kernels(self) -> dict[str, Kernel]:
-        """The kernels that some step launches."""
-        names = {step.kernel for steps in self.program.phases.values() for step in steps}
-        return {name: kernel for name, kernel in self.program.kernels.items() if name in names}
-
-    def create_pipeline(
-        self, name: str, kernel: Kernel, shaders: Mapping[str, str], **choice: int
-    ) -> Any:
-        """Compile the kernel's shader for this variant, or with other values of its symbols.
-
-        Raises:
-            GpuError: naga or the driver refuses it; names the file.
-        """
-        shader = kernel.shaders[self.variant.name]
-        code = "".join(DIRECTIVES[feature] for feature in shader.requires) + shaders[shader.file]
-        try:
-            if code not in self.modules:
-                self.modules[code] = self.device.create_shader_module(code=code)
-            return self.device.create_compute_pipeline(
-                layout=self.device.create_pipeline_layout(
-                    bind_group_layouts=[self.bind_group_layout(kernel)]
-                ),
-                compute={
-                    "module": self.modules[code],
-                    "entry_point": "main",
-                    "constants": {c: self.size(v, **choice) for c, v in kernel.constants.items()},
-                },
-            )
-        except wgpu.GPUError as error:
-            msg = f"shader {shader.file} of kernel {name} does not compile: {error}"
-            raise GpuError(msg) from error
-
-    def bind_group_layout(self, kernel: Kernel) -> Any:
-        """The layout of a kernel's bindings, made once for equal lists of types."""
-        types = tuple(kind for _, kind in kernel.bindings)
-        if types not in self.layouts:
-            entries = [
-                {
-                    "binding": i,
-                    "visibility": wgpu.ShaderStage.COMPUTE,
-                    **binding_layout(kind, self.variant.matrices),
-                }
-                for i, kind in enumerate(types)
-            ]
-            self.layouts[types] = self.device.create_bind_group_layout(entries=entries)
-        return self.layouts[types]
-
     def bind_step(self, step: Step) -> tuple[Step, Any, Any]:
         """(the step, its pipeline, its bind group)."""
-        pipeline = self.pipelines[step.kernel]
+        pipeline = self.pipelines.get(step.kernel)
         entries = [
             {"binding": i, "resource": self.resource(bound)}
             for i, bound in enumerate(step.bindings)
         ]
-        layout = self.bind_group_layout(self.program.kernels[step.kernel])
+        layout = self.pipelines.layout(self.program.kernels[step.kernel])
         return step, pipeline, self.device.create_bind_group(layout=layout, entries=entries)
 
     def resource(self, bound: Range) -> Any:
@@ -209,9 +156,15 @@ class Runner:
         for name, spec in self.program.buffers.items():
             if spec.init is None:
                 continue
+            buffer = self.buffers[name]
+            if spec.init["op"] == "words":
+                words = np.array([self.size(word) for word in spec.init["words"]], np.uint32)
+                self.device.queue.write_buffer(buffer, 0, words)
+                continue
             if spec.init["op"] != "cos_sin":
-                raise ProgramError(f"buffer {name}: init {spec.init['op']!r}, expected cos_sin")
-            factors, buffer = spec.init["factors"], self.buffers[name]
+                msg = f"buffer {name}: init {spec.init['op']!r}, expected cos_sin or words"
+                raise ProgramError(msg)
+            factors = spec.init["factors"]
             row_nbytes = 8 * len(factors)
             num_rows = buffer.size // row_nbytes
             for start in range(0, num_rows, TABLE_ROWS_PER_WRITE):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from webgemma.program.choices import Choice
@@ -29,7 +29,6 @@ class Trial:
 
 def search(
     runner: Runner,
-    shaders: Mapping[str, str],
     *,
     repeat: int = 5,
     progress: Progress = no_progress,
@@ -40,7 +39,6 @@ def search(
 
     Args:
         runner: Its weights need not be there: time does not depend on them.
-        shaders: WGSL text by the file names the program gives.
         repeat: ROUNDS rounds each.
         progress: Told the groups done, of all.
     """
@@ -51,7 +49,7 @@ def search(
     ]
     trials = []
     for done, (group, timed, choices) in enumerate(groups, 1):
-        records = [record_choice(runner, shaders, timed, choice) for choice in choices]
+        records = [record_choice(runner, timed, choice) for choice in choices]
         symbols = {name: runner.size(size) for name, size in timed.symbols.items()}
         runner.write_state({**symbols, "num_generated": 0})
         times = best_seconds(runner.device, records, repeat=ROUNDS * repeat)
@@ -64,16 +62,11 @@ def search(
     return trials
 
 
-def record_choice(
-    runner: Runner, shaders: Mapping[str, str], timed: Timed, choice: Choice
-) -> Record:
+def record_choice(runner: Runner, timed: Timed, choice: Choice) -> Record:
     """The steps that stand for a group, compiled and dispatched as a choice has them."""
-    kernels = runner.program.kernels
     bound = [runner.steps[timed.phase][number] for number in timed.steps]
     names = {step.kernel for step, _, _ in bound}
-    pipelines = {
-        name: runner.create_pipeline(name, kernels[name], shaders, **choice) for name in names
-    }
+    pipelines = {name: runner.pipelines.get(name, **choice) for name in names}
     symbols = {name: runner.size(size) for name, size in timed.symbols.items()}
     return record_steps(
         [(step, pipelines[step.kernel], group) for step, _, group in bound],

@@ -45,6 +45,7 @@ def _attend(d: Decoder, layer: int, caches: dict[str, Range], *, window: int) ->
         "heads": c.num_attention_heads,
         "kv_heads": c.num_key_value_heads,
         "window": window,
+        "windows": c.has_windows,
         "softcap": c.attn_logit_softcapping,
         "split_keys": SPLIT_KEYS,
         "cache": d.run_quantization.cache,
@@ -111,7 +112,7 @@ def _attend_decode(
         {**parts, "q": d.row("decode.q", width), **caches},
         (splits, c.num_key_value_heads, -(-group // (4 * vectors))),
     )
-    merge = {key: params[key] for key in ("head_dim", "heads", "window", "split_keys")}
+    merge = {key: params[key] for key in ("head_dim", "heads", "window", "windows", "split_keys")}
     d.builder.step(
         "decode",
         f"layers.{layer}.attention_combine",

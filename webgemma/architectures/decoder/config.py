@@ -44,6 +44,9 @@ class DecoderConfig:
     has_prefix: bool = False
     """Whether the first tokens, state.prefix_length of them, see each other in attention."""
 
+    has_windows: bool = False
+    """Whether some layers see only the last keys."""
+
     def described(self) -> dict[str, int | float | str]:
         """The numbers that people know models by, under Hugging Face's names."""
         return {name: getattr(self, name) for name in DESCRIBED}
