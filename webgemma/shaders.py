@@ -34,9 +34,9 @@ BINDING_TYPES = {
 T = TypeVar("T")
 
 SHAPE = "shape"
-"""The binding of numbers that other texts of a kernel have as constants: see matrix.wgsl.jinja."""
+"""The binding of numbers that other texts of a kernel have as constants: see shape.wgsl.jinja."""
 SHAPE_FIELDS = re.compile(r"^struct Shape \{ (.+) \}$", re.MULTILINE)
-SHAPE_NUMBERS = re.compile(r"^const shape = Shape\((.+)\);$", re.MULTILINE)
+SHAPE_ACCESS = re.compile(r"\bshape\.(?=[A-Z])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +76,9 @@ def render(template: str, params: Mapping[str, Any]) -> str:
         line = getattr(error, "lineno", None)
         msg = f"shader template {template}.wgsl.jinja, line {line}: {error}"
         raise ProgramError(msg) from error
+    if not SHAPE_FIELDS.search(text):
+        # Scalars: WebKit had no constants of structs in 2024 (Source/WebGPU/WGSL/TypeCheck.cpp).
+        text = SHAPE_ACCESS.sub("", text)
     return re.sub(r"\n{3,}", "\n\n", text)
 
 
@@ -99,21 +102,21 @@ def shape_words(wgsl: str, constant: str, constants: Mapping[str, T]) -> list[T 
     Args:
         wgsl: The text.
         constant: The kernel's text for GPUs, which has them as constants.
-        constants: The kernel's override constants by name, 0 by default. Those that the text has
-            as data come last in it.
+        constants: The kernel's override constants by name, 0 by default.
 
     Raises:
         ProgramError: the text takes a number that the other neither has nor declares.
     """
-    numbers = [int(word.removesuffix("u")) for word in _listed(SHAPE_NUMBERS, constant)]
-    fields = [field.split(":")[0] for field in _listed(SHAPE_FIELDS, wgsl)]
-    moved = fields[len(numbers) :]
-    unknown = [name for name in moved if f"override {name}:" not in constant]
-    if unknown:
-        raise ProgramError(f"shader: shape has {', '.join(unknown)}, the text for GPUs has not")
-    return [*numbers, *(constants.get(name, 0) for name in moved)]
-
-
-def _listed(pattern: re.Pattern[str], wgsl: str) -> list[str]:
-    found = pattern.search(wgsl)
-    return found[1].split(", ") if found else []
+    fields = SHAPE_FIELDS.search(wgsl)
+    assert fields is not None
+    names = [field.split(":")[0] for field in fields[1].split(", ")]
+    numbers = dict(re.findall(r"^const (\w+) = (\d+)u;$", constant, re.MULTILINE))
+    words: list[T | int] = []
+    for name in names:
+        if name in numbers:
+            words.append(int(numbers[name]))
+        elif f"override {name}:" in constant:
+            words.append(constants.get(name, 0))
+        else:
+            raise ProgramError(f"shader: shape has {name}, the text for GPUs has no such constant")
+    return words

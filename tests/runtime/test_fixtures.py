@@ -91,7 +91,7 @@ def changed_model(sites, name, monkeypatch, change):
         return
     old, new = {
         "softcap": ("50.0 * tanh(clamp(v / 50.0, -15.0, 15.0))", "v"),
-        "window": ("const shape = Shape(64u);", "const shape = Shape(63u);"),
+        "window": ("const WINDOW = 64u;", "const WINDOW = 63u;"),
     }[change]
     texts = [text for text in original_shaders(SiteModel(*opened(sites[name]))).values()]
     assert any(old in text for text in texts)
