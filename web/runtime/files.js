@@ -5,6 +5,7 @@
 
 /** @import { FileEntry, Manifest } from "./types.d.ts" */
 /** @import { DownloadOptions } from "./download.js" */
+/** @import { Memory } from "./store/backend.d.ts" */
 /** @import { FileStore } from "./store/store.js" */
 
 import { download, downloadText } from "./download.js";
@@ -21,6 +22,7 @@ const REQUIRED = ["id", "name", "weights", "context", "limits", "generation", "f
  * @typedef {DownloadOptions & {
  *   store?: FileStore,
  *   onStored?: (nbytes: number) => void,
+ *   memory?: Memory,
  * }} FetchOptions `onStored` is called with the bytes of each file that was there already
  */
 
@@ -58,7 +60,7 @@ export async function fetchFile(base, path, manifest, options = {}) {
   const url = fileUrl(base, path, manifest);
   if (!store) return download(url, path, entry, options);
   return store.alone(entry, signal, async () => {
-    const stored = await store.get(entry);
+    const stored = await store.get(entry, options.memory);
     if (stored) {
       options.onStored?.(stored.length);
       return stored;

@@ -75,10 +75,9 @@ export class Pipelines {
    */
   async read(name) {
     const kernel = this.program.kernels[name];
-    if (!kernel) throw new ProgramError(`program.json: there is no kernel '${name}'.`);
-    const shader = kernel.shaders[this.variant.name];
+    const shader = kernel?.shaders[this.variant.name];
     if (shader) return { kernel, shader, text: await this.readShader(shader.file) };
-    throw new ProgramError(`kernel '${name}': got no shader for variant '${this.variant.name}'.`);
+    throw new ProgramError(`kernel '${name}': no shader for '${this.variant.name}'.`);
   }
 }
 

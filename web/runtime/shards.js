@@ -77,8 +77,9 @@ function checkRecord({ name, byteOffset, nbytes }, shardNbytes, missing) {
 export async function streamShards(base, shards, manifest, runner, options) {
   const queue = shards.values();
   const work = async () => {
+    const reading = { ...options, memory: {} };
     for (const { path, records } of queue) {
-      const bytes = await fetchFile(base, path, manifest, options);
+      const bytes = await fetchFile(base, path, manifest, reading);
       for (const { name, byteOffset, nbytes } of records) {
         runner.upload(name, bytes.subarray(byteOffset, byteOffset + nbytes));
       }

@@ -4,7 +4,7 @@
  * A write that was cut off leaves a short file; whoever reads it checks its hash.
  */
 
-/** @import { Backend } from "./backend.d.ts" */
+/** @import { Backend, Memory } from "./backend.d.ts" */
 
 const FOLDER = "webgemma";
 const LARGE_NBYTES = 2 ** 20; // shards
@@ -30,11 +30,11 @@ export async function openOpfs() {
   return {
     kind: "opfs",
 
-    async read(name) {
+    async read(name, memory) {
       const handle = await folder.getFileHandle(name).catch(() => null);
       if (!handle) return null;
       const file = await handle.getFile();
-      const bytes = file.size >= LARGE_NBYTES ? await readSync(handle) : null;
+      const bytes = file.size >= LARGE_NBYTES ? await readSync(handle, memory) : null;
       return bytes ?? new Uint8Array(await file.arrayBuffer());
     },
 
@@ -70,13 +70,16 @@ export async function openOpfs() {
  * In a worker, without the way through another process that a file's bytes take otherwise. Others may
  * read at the same time, but not write: for files that one tab at a time has to do with.
  * @param {FileHandle} handle
+ * @param {Memory} [memory]
  * @returns {Promise<Uint8Array<ArrayBuffer> | null>} null where that is not possible
  */
-async function readSync(handle) {
+async function readSync(handle, memory = {}) {
   const file = await handle.createSyncAccessHandle?.({ mode: "read-only" }).catch(() => null);
   if (!file) return null;
   try {
-    const bytes = new Uint8Array(file.getSize());
+    const nbytes = file.getSize();
+    if ((memory.buffer?.byteLength ?? 0) < nbytes) memory.buffer = new ArrayBuffer(nbytes);
+    const bytes = new Uint8Array(/** @type {ArrayBuffer} */ (memory.buffer), 0, nbytes);
     file.read(bytes, { at: 0 }); // less would not have the hash
     return bytes;
   } finally {

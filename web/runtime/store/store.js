@@ -7,7 +7,7 @@
  */
 
 /** @import { FileEntry } from "../types.d.ts" */
-/** @import { Backend } from "./backend.d.ts" */
+/** @import { Backend, Memory } from "./backend.d.ts" */
 
 import { isIntact } from "../hash.js";
 import { openCache } from "./cache.js";
@@ -53,10 +53,11 @@ export class FileStore {
   /**
    * A file that is there and whole. What is not whole is removed.
    * @param {FileEntry} entry
+   * @param {Memory} [memory]
    * @returns {Promise<Uint8Array<ArrayBuffer> | null>}
    */
-  async get(entry) {
-    const bytes = await this.backend.read(entry.sha256).catch(() => null);
+  async get(entry, memory) {
+    const bytes = await this.backend.read(entry.sha256, memory).catch(() => null);
     if (!bytes) return null;
     if (await isIntact(bytes, entry)) return bytes;
     await this.backend.remove(entry.sha256);
