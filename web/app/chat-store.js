@@ -64,5 +64,6 @@ function finished(transaction, work) {
     const request = work(transaction.objectStore(CHATS));
     transaction.oncomplete = () => resolve(/** @type {T} */ (request?.result));
     transaction.onabort = () => reject(transaction.error ?? new DOMException("", "AbortError"));
+    transaction.commit(); // at once: what is asked for stays, even if the page is left now
   });
 }
