@@ -73,10 +73,7 @@ def test_kernels_are_measured_and_add_up(engine: Page) -> None:
     rates = measured["prefill"] + measured["decode"]
     assert all(0 < rate["seconds_per_token"] < 10 for rate in rates)
     assert 0 < measured["first_token_seconds"] < 10
-    phases = {
-        phase: [kernel for kernel in measured["kernels"] if kernel["phase"] == phase]
-        for phase in ("decode", "prefill")
-    }
+    phases = {phase: kernels_of(measured, phase) for phase in ("decode", "prefill")}
     steps = engine.evaluate(
         """async () => {
           const { phases } = await (await fetch("/models/pebble/program.json")).json();
@@ -84,15 +81,30 @@ def test_kernels_are_measured_and_add_up(engine: Page) -> None:
         }"""
     )
     assert {p: sum(k["dispatches"] for k in ks) for p, ks in phases.items()} == steps
-    whole = measured["decode"][0]["seconds_per_token"]
-    alone = sum(kernel["seconds"] for kernel in phases["decode"])
-    assert 0.2 * whole < alone < 2 * whole  # on a busy machine; docs/performance.md has figures
     weights = sum(kernel["weights_nbytes"] for kernel in phases["decode"])
     assert weights == pytest.approx(report["memory"]["weights_nbytes"], rel=0.01)
     assert seen == [[i + 1, len(seen)] for i in range(len(seen))]
     after = engine.evaluate(SAY, SECRET)
     assert after == [before[0], 0]  # the same answer, though nothing of it was left in the caches
     assert "hippo" not in json.dumps(report)
+
+
+def test_kernels_take_what_a_token_takes(engine: Page) -> None:
+    """Of three measurements one must agree: what else a machine does may slow down any part."""
+    shares = []
+    for _ in range(3):
+        options = {"prompts": [3], "contexts": [5], "repeat": 3, "mostMs": 500}
+        report, _ = engine.evaluate(MEASURE, options)
+        whole = report["measured"]["decode"][0]["seconds_per_token"]
+        alone = sum(kernel["seconds"] for kernel in kernels_of(report["measured"], "decode"))
+        shares.append(alone / whole)
+        if 0.2 < shares[-1] < 2:  # docs/performance.md has figures of a quiet machine
+            return
+    pytest.fail(f"the kernels of a token took {shares} of its time, expected 0.2 to 2")
+
+
+def kernels_of(measured: dict[str, Any], phase: str) -> list[dict[str, Any]]:
+    return [kernel for kernel in measured["kernels"] if kernel["phase"] == phase]
 
 
 def test_a_length_that_does_not_fit_is_refused(engine: Page) -> None:
