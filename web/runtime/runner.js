@@ -12,7 +12,7 @@ import { evaluate, parse } from "./expr.js";
 import { allocatedNbytes, boundNbytes, isTexture, measureMemory } from "./memory.js";
 import { Pipelines } from "./pipelines.js";
 import { StagingPool } from "./staging.js";
-import { createMatrix, writeMatrix } from "./tiles.js";
+import { createMatrix, padTo, writeMatrix } from "./tiles.js";
 
 /** @typedef {Record<string, number>} Symbols */
 /** @typedef {(file: string) => Promise<string>} ReadShader */
@@ -56,7 +56,8 @@ function usages() {
 }
 
 /**
- * Create everything but the weights; `upload` brings those, `ready` ends it.
+ * Begin to create everything but the weights; `upload` brings those, `ready` ends it. Kernels begin
+ * to compile before memory is allocated: a software adapter zeroes it, a gigabyte in a second.
  * @param {GPUDevice} device an open device with the variant's features
  * @param {Program} program
  * @param {ReadShader} readShader gives the text of a shader file
@@ -66,11 +67,9 @@ function usages() {
 export async function createRunner(device, program, readShader, options) {
   const runner = new Runner(device, program, readShader, options);
   try {
-    runner.compileFirst(options.onCompiled);
-    await runner.createBuffers();
-    runner.fillTables();
-    runner.writeState({ context_window_size: options.contextWindowSize, num_tokens: 1 });
-    await runner.finished(); // frees the copies of what was written
+    await runner.compileFirst(options.onCompiled);
+    runner.allocated = runner.allocate();
+    runner.allocated.catch(() => {}); // `ready` reports it
     return runner;
   } catch (error) {
     runner.destroy();
@@ -104,6 +103,8 @@ export class Runner {
     this.buffers = new Map();
     /** @type {Map<string, GPUTexture>} the matrices, where the variant keeps them so */
     this.textures = new Map();
+    /** When weights may be uploaded. @type {Promise<void> | undefined} */
+    this.allocated = undefined;
     this.pipelines = new Pipelines(device, program, variant, readShader);
     /** @type {Map<string, Promise<void>>} phase -> when its steps are bound */
     this.prepared = new Map();
@@ -145,11 +146,13 @@ export class Runner {
     return evaluate(size, this.symbols);
   }
 
-  /** Allocate all buffers at once; WebGPU zeroes them. */
-  async createBuffers() {
+  /** Allocate all buffers at once, which WebGPU zeroes, and fill what needs no weights. */
+  async allocate() {
     const specs = Object.entries(this.program.buffers);
-    const results = await Promise.allSettled(specs.map((spec) => this.createBuffer(...spec)));
-    for (const result of results) if (result.status === "rejected") throw result.reason;
+    await Promise.all(specs.map((spec) => this.createBuffer(...spec)));
+    this.fillTables();
+    this.writeState({ context_window_size: this.contextWindowSize, num_tokens: 1 });
+    await this.finished(); // frees the copies of what was written
   }
 
   /**
@@ -178,14 +181,15 @@ export class Runner {
   }
 
   /**
-   * Begin to compile what the first token takes.
+   * Begin to compile what the first token takes; the GPU has been told once this returns.
    * @param {(done: number, total: number) => void} [onCompiled]
    */
-  compileFirst(onCompiled) {
+  async compileFirst(onCompiled) {
     const kernels = this.kernelsOf(this.firstPhases);
+    const begun = await Promise.all(kernels.map((kernel) => this.pipelines.begin(kernel)));
     let done = 0;
-    for (const kernel of kernels) {
-      this.pipelines.get(kernel).then(
+    for (const { pipeline } of begun) {
+      pipeline.then(
         () => onCompiled?.(++done, kernels.length),
         () => {}, // `ready` reports it
       );
@@ -198,7 +202,8 @@ export class Runner {
    */
   async ready() {
     const texts = this.kernelsOf(REST).map((kernel) => this.pipelines.read(kernel));
-    await Promise.all([...texts, ...this.firstPhases.map((phase) => this.prepare(phase))]);
+    const phases = this.firstPhases.map((phase) => this.prepare(phase));
+    await Promise.all([this.allocated, ...texts, ...phases]);
     if (!this.isSmall) this.prepareRest().catch(() => {}); // a step reports it
   }
 
@@ -311,12 +316,7 @@ export class Runner {
       writeMatrix(this.device, texture, place.offset, data, place.tiles);
       return;
     }
-    let padded = data;
-    if (data.length % 4) {
-      padded = new Uint8Array(Math.ceil(data.length / 4) * 4);
-      padded.set(data);
-    }
-    this.device.queue.writeBuffer(this.buffer(place.buffer), place.offset, padded);
+    this.device.queue.writeBuffer(this.buffer(place.buffer), place.offset, padTo(4, data));
   }
 
   /**

@@ -91,6 +91,7 @@ async function whatIsWrong(program, data, variant, readShader) {
 async function firstDifference(runner, { self_test: test }, data) {
   const cut = (/** @type {{offset: number, nbytes: number}} */ { offset, nbytes }) =>
     data.subarray(offset, offset + nbytes);
+  await runner.allocated;
   for (const [record, place] of Object.entries(test.records)) runner.upload(record, cut(place));
   await runner.ready();
   for (const { phase, num_tokens, position } of test.runs) {

@@ -71,7 +71,7 @@ function checkRecord({ name, byteOffset, nbytes }, shardNbytes, missing) {
  * @param {URL} base
  * @param {PlannedShard[]} shards
  * @param {Manifest} manifest
- * @param {Pick<Runner, "upload" | "finished">} runner
+ * @param {Pick<Runner, "allocated" | "upload" | "finished">} runner
  * @param {FetchOptions} options
  */
 export async function streamShards(base, shards, manifest, runner, options) {
@@ -80,6 +80,7 @@ export async function streamShards(base, shards, manifest, runner, options) {
     const reading = { ...options, memory: {} };
     for (const { path, records } of queue) {
       const bytes = await fetchFile(base, path, manifest, reading);
+      await runner.allocated;
       for (const { name, byteOffset, nbytes } of records) {
         runner.upload(name, bytes.subarray(byteOffset, byteOffset + nbytes));
       }

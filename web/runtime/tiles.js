@@ -120,17 +120,18 @@ export function writeMatrix(device, texture, offset, data, tiles) {
   for (let start = 0; start < data.length; start += step) {
     const chunk = data.subarray(start, start + step);
     const ordered = tiles ? toTiles(chunk, tiles, scratch) : chunk;
-    writeTexels(device, texture, (offset + start) / TEXEL_NBYTES, wholeTexels(ordered));
+    writeTexels(device, texture, (offset + start) / TEXEL_NBYTES, padTo(TEXEL_NBYTES, ordered));
   }
 }
 
 /**
+ * @param {number} unit
  * @param {Uint8Array<ArrayBuffer>} bytes
- * @returns {Uint8Array<ArrayBuffer>} with zeros behind them, where a texel is not full
+ * @returns {Uint8Array<ArrayBuffer>} whole units, with zeros behind the bytes
  */
-function wholeTexels(bytes) {
-  if (bytes.length % TEXEL_NBYTES === 0) return bytes;
-  const padded = new Uint8Array(Math.ceil(bytes.length / TEXEL_NBYTES) * TEXEL_NBYTES);
+export function padTo(unit, bytes) {
+  if (bytes.length % unit === 0) return bytes;
+  const padded = new Uint8Array(Math.ceil(bytes.length / unit) * unit);
   padded.set(bytes);
   return padded;
 }
