@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from damage import DAMAGE_STORED
 
 from models.opal.judge import GOOD_OVERLAP, parse_phrase
 from models.opal.samples import sample_pictures
@@ -52,6 +53,21 @@ IS_IN_VIEW = """(node) => {
 }"""
 
 
+# Sizes of the stored files: of those that are what their names say, and of the others.
+STORED = """async () => {
+  const { sha256 } = await import("/webgemma/hash.js");
+  const root = await navigator.storage.getDirectory();
+  const folder = await root.getDirectoryHandle("webgemma");
+  const sizes = { whole: [], damaged: [] };
+  for await (const [name, handle] of folder) {
+    if (!/^[0-9a-f]{64}$/.test(name)) continue;
+    const bytes = new Uint8Array(await (await handle.getFile()).arrayBuffer());
+    sizes[(await sha256(bytes)) === name ? "whole" : "damaged"].push(bytes.length);
+  }
+  return sizes;
+}"""
+
+
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SiteServer]:
     site = tmp_path_factory.mktemp("opal") / "site"
@@ -60,6 +76,26 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SiteServer]:
     build_site(built_in_model(SEEING_MODEL), site, samples=samples, **options)
     with serving(site) as server:
         yield server
+
+
+def test_damage_of_what_another_worker_hashes_is_found(
+    served: SiteServer, open_page: Callable[..., Any]
+) -> None:
+    """Long files of a model that is not small."""
+    page = open_page(served).engine()
+    page.evaluate(LOAD)
+    stored = page.evaluate(STORED)
+    assert max(stored["whole"]) >= 2**20
+    assert stored["damaged"] == []
+    page.evaluate("() => engine.unload()")
+    page.evaluate(LOAD)
+    page.evaluate("() => engine.unload()")
+    page.evaluate(DAMAGE_STORED, "flip")
+    assert page.evaluate(STORED)["whole"] == []
+    page.evaluate(LOAD)
+    again = page.evaluate(STORED)
+    assert max(again["whole"]) == max(stored["whole"])
+    assert max(again["damaged"], default=0) < 2**20  # what this load did not need
 
 
 def test_graded_in_the_browser(

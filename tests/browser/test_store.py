@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import tiny
+from damage import DAMAGE_STORED
 from faults import FaultyServer, faulty, stall
 
 if TYPE_CHECKING:
@@ -138,31 +139,13 @@ def test_a_full_disk_costs_the_next_download_and_nothing_else(
     assert shards(server) == {}
 
 
-DAMAGE = """async (change) => {
-  const root = await navigator.storage.getDirectory();
-  const folder = await root.getDirectoryHandle("webgemma");
-  let damaged = 0;
-  for await (const [name, handle] of folder) {
-    const file = await handle.getFile();
-    if (!/^[0-9a-f]{64}$/.test(name) || file.size === 0) continue;
-    const bytes = new Uint8Array(await file.arrayBuffer());
-    bytes[bytes.length >> 1] ^= 1;
-    const stream = await handle.createWritable();
-    await stream.write(change === "shorten" ? bytes.slice(0, -1) : bytes);
-    await stream.close();
-    damaged += 1;
-  }
-  return damaged;
-}"""
-
-
 @pytest.mark.parametrize("change", ["flip", "shorten"])
 def test_what_was_damaged_on_the_disk_is_fetched_again(
     server: FaultyServer, open_page: Any, change: str
 ) -> None:
     page = open_page(server).engine()
     assert page.evaluate(LOAD) == [TOKENS, IN_OPFS]
-    assert page.evaluate(DAMAGE, change) >= len(SLICES) + 5  # shaders, program, tokenizer
+    assert page.evaluate(DAMAGE_STORED, change) >= len(SLICES) + 5  # shaders, program, tokenizer
     shards(server)
     assert page.evaluate(LOAD) == [TOKENS, IN_OPFS]
     assert shards(server) == everything_once()

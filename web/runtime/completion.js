@@ -44,14 +44,13 @@ async function* reply(model, request, prompt, index, signal) {
   const writer = new ReplyWriter(tokenizer, request, index);
   const constraint = await constrain(model, request, prompt);
   const enough = new AbortController(); // a stop string was found
-  signal.addEventListener("abort", () => enough.abort(), { once: true });
   const { sampling } = request;
   const tokens = session.generate(prompt.tokens, {
     pixels: prompt.pixels,
     maxTokens: request.max_tokens ?? undefined,
     sampling: { ...sampling, seed: (sampling.seed + index) >>> 0 },
     stopTokenIds: manifest.generation.stop_token_ids,
-    signal: signal.aborted ? signal : enough.signal,
+    signal: AbortSignal.any([signal, enough.signal]),
     constraint,
     draft: request.drafts,
   });

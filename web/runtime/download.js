@@ -126,12 +126,9 @@ class Watch {
    */
   constructor(outer, timeoutMs) {
     this.controller = new AbortController();
-    this.signal = this.controller.signal;
-    this.outer = outer;
+    const { signal } = this.controller;
+    this.signal = AbortSignal.any([signal, outer ?? signal]);
     this.timeoutMs = timeoutMs;
-    this.onAbort = () => this.controller.abort(outer?.reason);
-    if (outer?.aborted) this.onAbort();
-    outer?.addEventListener("abort", this.onAbort);
     this.restart();
   }
 
@@ -144,7 +141,6 @@ class Watch {
 
   end() {
     clearTimeout(this.timer);
-    this.outer?.removeEventListener("abort", this.onAbort);
   }
 }
 
@@ -155,10 +151,8 @@ class Watch {
  */
 function pause(ms, signal) {
   return new Promise((resolve, reject) => {
-    const timer = setTimeout(resolve, ms);
-    signal?.addEventListener("abort", () => (clearTimeout(timer), reject(signal.reason)), {
-      once: true,
-    });
+    setTimeout(resolve, ms);
+    signal?.addEventListener("abort", () => reject(signal.reason), { once: true });
   });
 }
 

@@ -104,18 +104,26 @@ export async function fetchText(base, path, manifest, options) {
  */
 export function parseManifest(text) {
   const manifest = parseJson(MANIFEST, text);
-  if (manifest?.version !== MANIFEST_VERSION) {
-    throw new UnsupportedError(
-      `${MANIFEST}: got version ${manifest?.version}, expected ${MANIFEST_VERSION}. ` +
-        `Build the site again with one version of webgemma.`,
-    );
-  }
+  checkVersion(MANIFEST, manifest, MANIFEST_VERSION);
   for (const key of REQUIRED) {
     if (manifest[key] === undefined) {
       throw new FormatError(`${MANIFEST}: got no '${key}', expected one. Build the site again.`);
     }
   }
   return manifest;
+}
+
+/**
+ * @param {string} file
+ * @param {{version?: number} | null} content
+ * @param {number} expected
+ */
+export function checkVersion(file, content, expected) {
+  if (content?.version === expected) return;
+  throw new UnsupportedError(
+    `${file}: got version ${content?.version}, expected ${expected}. ` +
+      `Build the site again with one version of webgemma.`,
+  );
 }
 
 /**

@@ -32,15 +32,16 @@ export class WorkerLink {
    * @param {string} method
    * @param {object} [params]
    * @param {(event: any) => void} [onEvent]
+   * @param {Transferable[]} [transfer] what of `params` goes over, and is here no more
    * @returns {{id: number, result: Promise<any>}}
    */
-  call(method, params = {}, onEvent) {
+  call(method, params = {}, onEvent, transfer = []) {
     const id = this.nextId++;
     if (this.closed) return { id, result: Promise.reject(this.closed) };
     const result = new Promise((resolve, reject) => {
       this.pending.set(id, { resolve, reject, onEvent });
     });
-    this.worker.postMessage({ id, method, params });
+    this.worker.postMessage({ id, method, params }, transfer);
     return { id, result };
   }
 

@@ -2,14 +2,13 @@
 
 /** @import { LoadOptions, Manifest, ModelInfo, TensorCache } from "./types.d.ts" */
 /** @import { FetchOptions } from "./files.js" */
-/** @import { Runner } from "./runner.js" */
 /** @import { Constrainer } from "./structured/xgrammar.js" */
 
 import { describeAdapter, neededLimits, requestAdapter, requestDevice } from "./device.js";
 import { fetchJson, fetchManifest, fetchText } from "./files.js";
 import { fetchProgram, folderUrl, planLoad, usableVariants } from "./plan.js";
 import { ProgressMeter } from "./progress.js";
-import { createRunner } from "./runner.js";
+import { Runner } from "./runner.js";
 import { chooseByTest, wantsSelfTest } from "./self-test.js";
 import { Session } from "./session.js";
 import { planShards, streamShards } from "./shards.js";
@@ -60,11 +59,13 @@ export async function loadModel(url, options = {}) {
   const { variant, report } = wantsSelfTest(adapter, manifest, options.selfTest)
     ? await chooseByTest(base, manifest, candidates, readShader, fetching)
     : { variant: candidates[0], report: null };
-  const asked = { ...options, variant: variant.name };
-  const { contextWindowSize, memory } = planLoad(manifest, program, adapter, asked);
+  const { contextWindowSize, memory } = planLoad(manifest, program, adapter, {
+    ...options,
+    variant: variant.name,
+  });
   const symbols = { ...variant.symbols, context_window_size: contextWindowSize };
   const device = await requestDevice(adapter, variant, neededLimits(manifest, program, symbols));
-  const runner = await createRunner(device, program, readShader, {
+  const runner = new Runner(device, program, readShader, {
     variant,
     contextWindowSize,
     onCompiled: (done, total) => meter.compile(done, total),
@@ -73,8 +74,12 @@ export async function loadModel(url, options = {}) {
     const tokenizer = await fill(base, manifest, cache, runner, meter, fetching);
     if (!store.refusal) await completeModel(store, base, manifest);
     const { kind, refusal } = store;
-    const described = describe(manifest, runner, describeAdapter(adapter));
-    const info = { ...described, memory, self_test: report, store: { kind, refusal } };
+    const info = {
+      ...describe(manifest, runner, describeAdapter(adapter)),
+      memory,
+      self_test: report,
+      store: { kind, refusal },
+    };
     const keep = tuning.remember.bind(tuning, variant);
     const tuner = tune ? new Tuner(runner, await tuning.recall(variant), keep) : null;
     meter.begin("ready");
@@ -96,11 +101,8 @@ export async function loadModel(url, options = {}) {
  * @returns {Promise<Tokenizer>}
  */
 async function fill(base, manifest, cache, runner, meter, fetching) {
-  const { signal } = fetching;
   const stop = new AbortController();
-  const abort = () => stop.abort(signal?.reason);
-  if (signal?.aborted) abort();
-  signal?.addEventListener("abort", abort, { once: true, signal: stop.signal });
+  const signal = AbortSignal.any([stop.signal, fetching.signal ?? stop.signal]);
   const onBytes = (/** @type {number} */ nbytes) => meter.add(nbytes);
   const onStored = (/** @type {number} */ nbytes) => meter.addStored(nbytes);
   const shards = planShards(cache, manifest, runner.program);
@@ -109,7 +111,7 @@ async function fill(base, manifest, cache, runner, meter, fetching) {
     "weights",
     paths.reduce((sum, path) => sum + (manifest.files[path]?.nbytes ?? 0), 0),
   );
-  const options = { ...fetching, signal: stop.signal, onBytes, onStored };
+  const options = { ...fetching, signal, onBytes, onStored };
   try {
     const downloads = Promise.all([
       fetchText(base, "tokenizer.json", manifest, options).then(Tokenizer.fromJson),

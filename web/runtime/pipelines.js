@@ -35,21 +35,12 @@ export class Pipelines {
    * @returns {Promise<GPUComputePipeline>}
    */
   async get(name, choice) {
-    return (await this.begin(name, choice)).pipeline;
-  }
-
-  /**
-   * As `get`, but once the GPU has been told.
-   * @param {string} name
-   * @param {Record<string, number>} [choice]
-   */
-  async begin(name, choice) {
     const { kernel, shader, text } = await this.read(name);
     const constants = constantsOf(kernel, text, { ...this.variant.symbols, ...choice });
     const key = JSON.stringify([shader.file, constants]);
     const pipeline = this.compiled.get(key) ?? this.compile(kernel, shader, text, constants);
     this.compiled.set(key, pipeline);
-    return { pipeline };
+    return pipeline;
   }
 
   /**

@@ -11,8 +11,8 @@ import {
   requestAdapter,
   requiredLimits,
 } from "./device.js";
-import { GpuError, UnsupportedError } from "./errors.js";
-import { fetchJson, fetchManifest } from "./files.js";
+import { GpuError } from "./errors.js";
+import { checkVersion, fetchJson, fetchManifest } from "./files.js";
 import { measureMemory, shardSizes } from "./memory.js";
 import { openStore } from "./store/store.js";
 import { chooseVariant, suits } from "./variants.js";
@@ -138,9 +138,6 @@ export function folderUrl(url) {
  */
 export async function fetchProgram(base, manifest, options) {
   const program = await fetchJson(base, "program.json", manifest, options);
-  if (program.version === PROGRAM_VERSION) return program;
-  throw new UnsupportedError(
-    `program.json: got version ${program.version}, expected ${PROGRAM_VERSION}. ` +
-      `Build the site again with one version of webgemma.`,
-  );
+  checkVersion("program.json", program, PROGRAM_VERSION);
+  return program;
 }

@@ -55,37 +55,17 @@ function usages() {
   };
 }
 
-/**
- * Begin to create everything but the weights; `upload` brings those, `ready` ends it. Kernels begin
- * to compile before memory is allocated: a software adapter zeroes it, a gigabyte in a second.
- * @param {GPUDevice} device an open device with the variant's features
- * @param {Program} program
- * @param {ReadShader} readShader gives the text of a shader file
- * @param {RunnerOptions} options
- * @returns {Promise<Runner>}
- */
-export async function createRunner(device, program, readShader, options) {
-  const runner = new Runner(device, program, readShader, options);
-  try {
-    await runner.compileFirst(options.onCompiled);
-    runner.allocated = runner.allocate();
-    runner.allocated.catch(() => {}); // `ready` reports it
-    return runner;
-  } catch (error) {
-    runner.destroy();
-    throw error;
-  }
-}
-
 /** A program on a device: buffers, pipelines and bind groups, all made once. Owns the device. */
 export class Runner {
   /**
-   * @param {GPUDevice} device
+   * Begin to create everything but the weights; `upload` brings those, once all is `allocated`, and
+   * `ready` ends it.
+   * @param {GPUDevice} device an open device with the variant's features
    * @param {Program} program
-   * @param {ReadShader} readShader
+   * @param {ReadShader} readShader gives the text of a shader file
    * @param {RunnerOptions} options
    */
-  constructor(device, program, readShader, { variant, contextWindowSize }) {
+  constructor(device, program, readShader, { variant, contextWindowSize, onCompiled }) {
     this.device = device;
     this.program = program;
     this.variant = variant;
@@ -103,8 +83,6 @@ export class Runner {
     this.buffers = new Map();
     /** @type {Map<string, GPUTexture>} the matrices, where the variant keeps them so */
     this.textures = new Map();
-    /** When weights may be uploaded. @type {Promise<void> | undefined} */
-    this.allocated = undefined;
     this.pipelines = new Pipelines(device, program, variant, readShader);
     /** @type {Map<string, Promise<void>>} phase -> when its steps are bound */
     this.prepared = new Map();
@@ -114,6 +92,9 @@ export class Runner {
     /** @type {GpuError | null} the first failure; nothing runs after it */
     this.error = null;
     this.lost = this.watch();
+    this.compileFirst(onCompiled);
+    this.allocated = this.allocate();
+    this.allocated.catch(() => {}); // `ready` reports it
   }
 
   // -- construction ---------------------------------------------------------------------------
@@ -181,15 +162,14 @@ export class Runner {
   }
 
   /**
-   * Begin to compile what the first token takes; the GPU has been told once this returns.
+   * Begin to compile what the first token takes.
    * @param {(done: number, total: number) => void} [onCompiled]
    */
-  async compileFirst(onCompiled) {
+  compileFirst(onCompiled) {
     const kernels = this.kernelsOf(this.firstPhases);
-    const begun = await Promise.all(kernels.map((kernel) => this.pipelines.begin(kernel)));
     let done = 0;
-    for (const { pipeline } of begun) {
-      pipeline.then(
+    for (const kernel of kernels) {
+      this.pipelines.get(kernel).then(
         () => onCompiled?.(++done, kernels.length),
         () => {}, // `ready` reports it
       );
@@ -285,18 +265,17 @@ export class Runner {
   fillTables() {
     for (const [name, { init }] of Object.entries(this.program.buffers)) {
       if (!init) continue;
-      const buffer = this.buffer(name);
       if (init.op === "words") {
         const words = init.words.map((word) => this.size(word));
-        this.device.queue.writeBuffer(buffer, 0, Uint32Array.from(words));
+        this.write(name, 0, Uint32Array.from(words));
         continue;
       }
       const rowNbytes = 8 * init.factors.length;
-      const numRows = Math.floor(buffer.size / rowNbytes);
+      const numRows = Math.floor(this.buffer(name).size / rowNbytes);
       for (let start = 0; start < numRows; start += TABLE_ROWS_PER_WRITE) {
         const stop = Math.min(numRows, start + TABLE_ROWS_PER_WRITE);
         const rows = cosSin(init.factors, start, stop);
-        this.device.queue.writeBuffer(buffer, start * rowNbytes, rows);
+        this.write(name, start * rowNbytes, rows);
       }
     }
   }
@@ -316,7 +295,16 @@ export class Runner {
       writeMatrix(this.device, texture, place.offset, data, place.tiles);
       return;
     }
-    this.device.queue.writeBuffer(this.buffer(place.buffer), place.offset, padTo(4, data));
+    this.write(place.buffer, place.offset, padTo(4, data));
+  }
+
+  /**
+   * @param {string} name of a buffer
+   * @param {number} offset
+   * @param {GPUAllowSharedBufferSource} data
+   */
+  write(name, offset, data) {
+    this.device.queue.writeBuffer(this.buffer(name), offset, data);
   }
 
   /**
@@ -328,7 +316,7 @@ export class Runner {
       const index = this.program.state[name];
       if (index === undefined) throw new ProgramError(`program.json: state has no word '${name}'.`);
       const word = name === "temperature" ? Float32Array.of(value) : Uint32Array.of(value);
-      this.device.queue.writeBuffer(this.buffer("state"), 4 * index, word);
+      this.write("state", 4 * index, word);
     }
   }
 
@@ -337,7 +325,7 @@ export class Runner {
    * @param {ArrayLike<number>} tokens at most prefill_chunk_size
    */
   writeTokens(tokens) {
-    this.device.queue.writeBuffer(this.buffer("tokens"), 0, Uint32Array.from(tokens));
+    this.write("tokens", 0, Uint32Array.from(tokens));
   }
 
   /**
@@ -345,7 +333,7 @@ export class Runner {
    * @param {Float32Array<ArrayBuffer>} pixels [3, size, size], normalized
    */
   writeImage(pixels) {
-    this.device.queue.writeBuffer(this.buffer("image"), 0, pixels);
+    this.write("image", 0, pixels);
   }
 
   /**

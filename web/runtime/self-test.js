@@ -5,12 +5,12 @@
 
 /** @import { LoadOptions, Manifest, SelfTestProgram, SelfTestReport, Variant } from "./types.d.ts" */
 /** @import { FetchOptions } from "./files.js" */
-/** @import { ReadShader, Runner } from "./runner.js" */
+/** @import { ReadShader } from "./runner.js" */
 
 import { describeAdapter, requestAdapter, requestDevice } from "./device.js";
 import { GpuError, WebGemmaError } from "./errors.js";
 import { fetchFile, fetchJson } from "./files.js";
-import { createRunner } from "./runner.js";
+import { Runner } from "./runner.js";
 
 const FILE = "self-test.json";
 const DATA = "self-test.bin";
@@ -68,7 +68,7 @@ async function whatIsWrong(program, data, variant, readShader) {
   const device = await requestDevice(await requestAdapter(), variant, {});
   const contextWindowSize = program.max_context_window_size;
   try {
-    const runner = await createRunner(device, program, readShader, { variant, contextWindowSize });
+    const runner = new Runner(device, program, readShader, { variant, contextWindowSize });
     try {
       return await firstDifference(runner, program, data);
     } finally {

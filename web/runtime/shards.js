@@ -10,6 +10,7 @@
 
 import { FormatError } from "./errors.js";
 import { fetchFile } from "./files.js";
+import { WorkerLink } from "./link.js";
 
 export const PARALLEL_SHARDS = 3; // browsers open 6 connections per host; more shards only cost memory
 
@@ -71,13 +72,14 @@ function checkRecord({ name, byteOffset, nbytes }, shardNbytes, missing) {
  * @param {URL} base
  * @param {PlannedShard[]} shards
  * @param {Manifest} manifest
- * @param {Pick<Runner, "allocated" | "upload" | "finished">} runner
+ * @param {Pick<Runner, "allocated" | "isSmall" | "upload" | "finished">} runner
  * @param {FetchOptions} options
  */
 export async function streamShards(base, shards, manifest, runner, options) {
   const queue = shards.values();
+  const hasher = runner.isSmall ? undefined : new WorkerLink();
   const work = async () => {
-    const reading = { ...options, memory: {} };
+    const reading = { ...options, memory: { hasher } };
     for (const { path, records } of queue) {
       const bytes = await fetchFile(base, path, manifest, reading);
       await runner.allocated;
@@ -87,5 +89,9 @@ export async function streamShards(base, shards, manifest, runner, options) {
       await runner.finished();
     }
   };
-  await Promise.all(Array.from({ length: PARALLEL_SHARDS }, work));
+  try {
+    await Promise.all(Array.from({ length: PARALLEL_SHARDS }, work));
+  } finally {
+    hasher?.close();
+  }
 }

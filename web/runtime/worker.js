@@ -12,6 +12,7 @@
 import { complete } from "./completion.js";
 import { diagnose } from "./diagnostics.js";
 import { ConfigError, errorToData } from "./errors.js";
+import { sha256 } from "./hash.js";
 import { loadModel } from "./load.js";
 import { measure } from "./measure.js";
 import { folderUrl } from "./plan.js";
@@ -24,7 +25,7 @@ const PAUSE_MS = 500; // who loads a model often asks at once
 
 /** @typedef {{event: (event: object) => void, signal: AbortSignal}} Call */
 
-/** @typedef {{postMessage(data: object): void, onmessage: (event: MessageEvent) => void}} Scope */
+/** @typedef {{postMessage(data: object, transfer?: Transferable[]): void, onmessage: (event: MessageEvent) => void}} Scope */
 
 const scope = /** @type {Scope} */ (/** @type {unknown} */ (globalThis));
 /** @type {Model | null} */
@@ -97,6 +98,11 @@ const methods = {
     return { ...(await diagnose(current)), measured };
   },
 
+  /** For another worker (hash.js), to which the bytes go back. */
+  async hash({ bytes }) {
+    return [await sha256(bytes), bytes];
+  },
+
   async unload() {
     model?.runner.destroy();
     model = null;
@@ -112,7 +118,8 @@ const methods = {
 async function answer(id, method, params, signal) {
   const event = (/** @type {object} */ data) => scope.postMessage({ id, event: data });
   try {
-    scope.postMessage({ id, result: await methods[method](params, { event, signal }) });
+    const result = await methods[method](params, { event, signal });
+    scope.postMessage({ id, result }, method === "hash" ? [params.bytes.buffer] : []);
   } catch (error) {
     scope.postMessage({ id, error: errorToData(error) });
   } finally {

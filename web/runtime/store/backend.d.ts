@@ -1,6 +1,10 @@
+import type { WorkerLink } from "../link.js";
+
 /** What one file after another is read into: new memory costs a page fault for every 4 kB. */
 export interface Memory {
   buffer?: ArrayBuffer;
+  /** Who hashes what is in it. */
+  hasher?: WorkerLink;
 }
 
 /** Where files are kept: a flat folder of names. */

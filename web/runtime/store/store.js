@@ -9,7 +9,7 @@
 /** @import { FileEntry } from "../types.d.ts" */
 /** @import { Backend, Memory } from "./backend.d.ts" */
 
-import { isIntact } from "../hash.js";
+import { intact } from "../hash.js";
 import { openCache } from "./cache.js";
 import { openOpfs } from "./opfs.js";
 
@@ -59,9 +59,11 @@ export class FileStore {
   async get(entry, memory) {
     const bytes = await this.backend.read(entry.sha256, memory).catch(() => null);
     if (!bytes) return null;
-    if (await isIntact(bytes, entry)) return bytes;
-    await this.backend.remove(entry.sha256);
-    return null;
+    const isInMemory = memory && bytes.buffer === memory.buffer;
+    const whole = await intact(bytes, entry, isInMemory ? memory.hasher : undefined);
+    if (!whole) await this.backend.remove(entry.sha256);
+    else if (isInMemory) memory.buffer = whole.buffer;
+    return whole;
   }
 
   /**
