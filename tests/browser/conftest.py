@@ -6,6 +6,7 @@ Chromium's WebGPU runs on SwiftShader here: f32 and subgroups of 4, no shader-f1
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -73,7 +74,10 @@ class Watched:
 @pytest.fixture(scope="session")
 def browser(playwright: Playwright, chromium_path: str) -> Iterator[Browser]:
     """The system's Chromium, headless."""
-    chromium = playwright.chromium.launch(executable_path=chromium_path, args=ARGUMENTS)
+    script = Path(__file__).parent / "chromium.sh"
+    chromium = playwright.chromium.launch(
+        executable_path=script, args=ARGUMENTS, env={**os.environ, "CHROMIUM": chromium_path}
+    )
     yield chromium
     chromium.close()
 

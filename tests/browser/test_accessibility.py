@@ -97,6 +97,7 @@ def opened(
 
         yield open_
         watched.check()
+        watched.page.context.close()
 
 
 def test_talking_to_a_model(opened: Callable[..., tuple[Page, Check]]) -> None:

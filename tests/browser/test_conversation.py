@@ -45,6 +45,7 @@ def open_chat(tiny_site: Path, open_page: Any) -> Iterator[Open]:
         yield open_
         for watched in opened:
             watched.check()
+            watched.page.context.close()
 
 
 @pytest.fixture

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import replace
+from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,14 +15,34 @@ from tests.runtime.conftest import NAMES
 from tests.support.golden import check_argmax, mean_kl
 from tests.support.greedy import greedy_tokens
 from webgemma.program.spec import program_from_json
-from webgemma.runtime.session import open_session
-from webgemma.runtime.shards import SiteModel
+from webgemma.runtime.session import Session, open_session
+from webgemma.runtime.shards import SiteModel, open_site_model
 
 pytestmark = pytest.mark.gpu
 
 F32_TOLERANCE = 1e-3
 F16_TOLERANCE = 0.25
 F16_KL = 1e-4
+
+
+Open = Callable[[str, str], Session]
+
+
+@pytest.fixture(scope="module")
+def opened(sites: dict[str, Path]) -> Iterator[Open]:
+    """A session on a fixture in a variant, opened once each; it reuses no tokens."""
+    with ExitStack() as sessions:
+
+        @cache
+        def open_(name: str, variant: str) -> Session:
+            return sessions.enter_context(open_session(sites[name], variant=variant))
+
+        def opened(name: str, variant: str) -> Session:
+            session = open_(name, variant)
+            session.cached = []
+            return session
+
+        yield opened
 
 
 def load(fixtures, name):
@@ -28,11 +52,11 @@ def load(fixtures, name):
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("variant", ["f32", "subgroups"])
-def test_f32_logits(name, variant, sites, fixtures):
+def test_f32_logits(name, variant, opened, fixtures):
     reference = load(fixtures, name)
-    with open_session(sites[name], variant=variant) as session:
-        assert session.encode_text(str(reference["text"])) == reference["tokens"].tolist()
-        logits = session.logits(reference["tokens"].tolist())
+    session = opened(name, variant)
+    assert session.encode_text(str(reference["text"])) == reference["tokens"].tolist()
+    logits = session.logits(reference["tokens"].tolist())
     difference = np.abs(logits - reference["logits"]).max()
     skipped = check_argmax(logits, reference["logits"], F32_TOLERANCE)
     print(f"{name} {variant}: maxdiff {difference:.2e}, arg-max skipped at {skipped} positions")
@@ -41,10 +65,9 @@ def test_f32_logits(name, variant, sites, fixtures):
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("variant", ["f16", "f16+subgroups"])
-def test_f16_logits(name, variant, sites, fixtures):
+def test_f16_logits(name, variant, opened, fixtures):
     reference = load(fixtures, name)
-    with open_session(sites[name], variant=variant) as session:
-        logits = session.logits(reference["tokens"].tolist())
+    logits = opened(name, variant).logits(reference["tokens"].tolist())
     difference = np.abs(logits - reference["logits"]).max()
     kl = mean_kl(logits, reference["logits"])
     skipped = check_argmax(logits, reference["logits"], F16_TOLERANCE)
@@ -55,12 +78,10 @@ def test_f16_logits(name, variant, sites, fixtures):
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("variant", ["f32", "f16+subgroups"])
-def test_greedy_tokens_equal_llama_cpp(name, variant, sites, fixtures):
+def test_greedy_tokens_equal_llama_cpp(name, variant, opened, fixtures):
     """Decode, token by token, reusing the caches that prefill filled."""
     reference = load(fixtures, name)
-    tokens = reference["tokens"].tolist()
-    with open_session(sites[name], variant=variant) as session:
-        produced = greedy_tokens(session, tokens, 32)
+    produced = greedy_tokens(opened(name, variant), reference["tokens"].tolist(), 32)
     assert produced == reference["greedy"].tolist()
 
 
@@ -93,21 +114,13 @@ def changed_model(sites, name, monkeypatch, change):
         "softcap": ("50.0 * tanh(clamp(v / 50.0, -15.0, 15.0))", "v"),
         "window": ("const WINDOW = 64u;", "const WINDOW = 63u;"),
     }[change]
-    texts = [text for text in original_shaders(SiteModel(*opened(sites[name]))).values()]
+    texts = [text for text in original_shaders(open_site_model(sites[name])).values()]
     assert any(old in text for text in texts)
     monkeypatch.setattr(
         SiteModel,
         "shaders",
         lambda self: {k: v.replace(old, new) for k, v in original_shaders(self).items()},
     )
-
-
-def opened(site):
-    """Folder and manifest of a site's only model."""
-    from webgemma.runtime.shards import open_site_model
-
-    model = open_site_model(site)
-    return model.folder, model.manifest
 
 
 @pytest.mark.parametrize(

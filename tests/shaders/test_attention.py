@@ -36,10 +36,10 @@ def make_inputs(heads, kv_heads, head_dim, tokens, position, variant, cache=NONE
     return q, cache_of(k, cache, variant), cache_of(v, cache, variant)
 
 
+@pytest.mark.parametrize(("tokens", "position"), [(1, 0), (19, 0), (40, 30), (7, 131)])
 @pytest.mark.parametrize("variant", ["f32", "f16", "software"])
 @pytest.mark.parametrize("cache", QUANTIZATIONS)
 @pytest.mark.parametrize("case", CASES)
-@pytest.mark.parametrize(("tokens", "position"), [(1, 0), (19, 0), (40, 30), (7, 131)])
 def test_prefill(case, cache, variant, tokens, position):
     heads, kv_heads, head_dim, window, cap = case
     q, (k, keys), (v, values) = make_inputs(
@@ -67,13 +67,13 @@ def test_prefill(case, cache, variant, tokens, position):
     check_nmse(got, expected, "f32")
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
-@pytest.mark.parametrize("cache", QUANTIZATIONS)
-@pytest.mark.parametrize("case", [(8, 1, 256), (4, 2, 20)])
 @pytest.mark.parametrize(
     ("tokens", "position", "prefix_length"),
     [(70, 0, 70), (70, 0, 41), (9, 0, 1), (40, 30, 30), (33, 5, 0), (1, 0, 1)],
 )
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("cache", QUANTIZATIONS)
+@pytest.mark.parametrize("case", [(8, 1, 256), (4, 2, 20)])
 def test_prefix(case, cache, variant, tokens, position, prefix_length):
     heads, kv_heads, head_dim = case
     q, (k, keys), (v, values) = make_inputs(
@@ -99,9 +99,9 @@ def test_prefix(case, cache, variant, tokens, position, prefix_length):
     check_nmse(got, expected, "f32")
 
 
+@pytest.mark.parametrize("tokens", [1, 33, 70])
 @pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("head_dim", [20, 72])
-@pytest.mark.parametrize("tokens", [1, 33, 70])
 def test_full(variant, head_dim, tokens):
     """Every row sees every other; keys and values are f32 in all variants."""
     heads, scale = 3, head_dim**-0.5
@@ -124,10 +124,10 @@ def test_full(variant, head_dim, tokens):
     check_nmse(got, reference.attention(q * scale, k[:tokens], v[:tokens], **together), "f32")
 
 
+@pytest.mark.parametrize("position", [0, 31, 32, 200])
 @pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("cache", QUANTIZATIONS)
 @pytest.mark.parametrize("case", CASES)
-@pytest.mark.parametrize("position", [0, 31, 32, 200])
 def test_decode(case, cache, variant, position):
     heads, kv_heads, head_dim, window, cap = case
     q, (k, keys), (v, values) = make_inputs(heads, kv_heads, head_dim, 1, position, variant, cache)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,8 @@ from webgemma.runtime.pipelines import DIRECTIVES
 from webgemma.shaders import SHAPE, parse_bindings, render, shape_words
 
 VARIANTS = {variant.name: variant for variant in reversed(SPEC_VARIANTS)}
+KEPT_PIPELINES = 64
+"""Cases of one kernel stand side by side, so few are enough."""
 
 
 Range = tuple[int, int]
@@ -59,32 +61,14 @@ def run_kernel(
 
     A dispatch for each of `calls`, which binds these ranges; what a call does not name is whole.
     """
-    features = VARIANTS[variant].requires
     constants = dict(constants or {})
     wgsl = render(template, {**params, **variant_switches(VARIANTS[variant])})
     arrays = {**arrays, **shape_of(wgsl, template, params, constants)}
-    gpu = device(*features)
-    code = "".join(DIRECTIVES[feature] for feature in features) + wgsl
+    gpu = device(*VARIANTS[variant].requires)
     bindings = parse_bindings(wgsl)
     assert sorted(b.name for b in bindings) == sorted(arrays), [b.name for b in bindings]
-    layout = gpu.create_bind_group_layout(
-        entries=[
-            {
-                "binding": i,
-                "visibility": wgpu.ShaderStage.COMPUTE,
-                **binding_layout(b.type, VARIANTS[variant].matrices),
-            }
-            for i, b in enumerate(bindings)
-        ]
-    )
-    pipeline = gpu.create_compute_pipeline(
-        layout=gpu.create_pipeline_layout(bind_group_layouts=[layout]),
-        compute={
-            "module": gpu.create_shader_module(code=code),
-            "entry_point": "main",
-            "constants": {c: v for c, v in constants.items() if f"override {c}:" in wgsl},
-        },
-    )
+    used = {c: v for c, v in constants.items() if f"override {c}:" in wgsl}
+    layout, pipeline = compiled(wgsl, variant, tuple(used.items()))
     usage = wgpu.BufferUsage.STORAGE | wgpu.BufferUsage.UNIFORM | wgpu.BufferUsage.COPY_SRC
     matrices = {
         name: array.write(gpu, VARIANTS[variant])
@@ -116,6 +100,33 @@ def run_kernel(
     return {
         b.name: read(gpu, buffers[b.name], arrays[b.name]) for b in bindings if b.type == "storage"
     }
+
+
+@lru_cache(maxsize=KEPT_PIPELINES)
+def compiled(wgsl: str, variant: str, constants: tuple[tuple[str, int], ...]) -> tuple[Any, Any]:
+    """The layout of a kernel's bindings, and its pipeline."""
+    features = VARIANTS[variant].requires
+    gpu = device(*features)
+    layout = gpu.create_bind_group_layout(
+        entries=[
+            {
+                "binding": i,
+                "visibility": wgpu.ShaderStage.COMPUTE,
+                **binding_layout(b.type, VARIANTS[variant].matrices),
+            }
+            for i, b in enumerate(parse_bindings(wgsl))
+        ]
+    )
+    code = "".join(DIRECTIVES[feature] for feature in features) + wgsl
+    pipeline = gpu.create_compute_pipeline(
+        layout=gpu.create_pipeline_layout(bind_group_layouts=[layout]),
+        compute={
+            "module": gpu.create_shader_module(code=code),
+            "entry_point": "main",
+            "constants": dict(constants),
+        },
+    )
+    return layout, pipeline
 
 
 def shape_of(
