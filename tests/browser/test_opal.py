@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -79,16 +80,34 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SiteServer]:
 
 
 def test_damage_of_what_another_worker_hashes_is_found(
-    served: SiteServer, open_page: Callable[..., Any]
+    served: SiteServer, open_page: Callable[..., Any], tmp_path: Path
 ) -> None:
-    """Long files of a model that is not small."""
-    page = open_page(served).engine()
+    """Of a model that says that it is large."""
+    site = Path(shutil.copytree(served.root, tmp_path / "site"))
+    manifest = site / "models/opal/webgemma.json"
+    content = json.loads(manifest.read_text())
+    content["weights"]["nbytes"] = 2**25
+    manifest.write_text(json.dumps(content))
+    with serving(site) as server:
+        find_damage(open_page(server).engine())
+
+
+def reload(page: Page) -> int:
+    """Load once more; how many workers that takes."""
+    page.evaluate("() => engine.unload()")
+    urls: list[str] = []
+    page.on("request", lambda request: urls.append(request.url))
+    page.evaluate(LOAD)
+    return sum(url.endswith("/webgemma/worker.js") for url in urls)
+
+
+def find_damage(page: Page) -> None:
+    """Load, and load again, and damage what is stored, and load."""
     page.evaluate(LOAD)
     stored = page.evaluate(STORED)
     assert max(stored["whole"]) >= 2**20
     assert stored["damaged"] == []
-    page.evaluate("() => engine.unload()")
-    page.evaluate(LOAD)
+    assert reload(page) == 2
     page.evaluate("() => engine.unload()")
     page.evaluate(DAMAGE_STORED, "flip")
     assert page.evaluate(STORED)["whole"] == []

@@ -12,6 +12,7 @@ import { FormatError } from "./errors.js";
 import { fetchFile } from "./files.js";
 import { WorkerLink } from "./link.js";
 
+const SMALL_NBYTES = 2 ** 24; // hashed before a second worker would have started
 export const PARALLEL_SHARDS = 3; // browsers open 6 connections per host; more shards only cost memory
 
 /** @typedef {{path: string, records: TensorRecord[]}} PlannedShard */
@@ -72,12 +73,12 @@ function checkRecord({ name, byteOffset, nbytes }, shardNbytes, missing) {
  * @param {URL} base
  * @param {PlannedShard[]} shards
  * @param {Manifest} manifest
- * @param {Pick<Runner, "allocated" | "isSmall" | "upload" | "finished">} runner
+ * @param {Pick<Runner, "allocated" | "upload" | "finished">} runner
  * @param {FetchOptions} options
  */
 export async function streamShards(base, shards, manifest, runner, options) {
   const queue = shards.values();
-  const hasher = runner.isSmall ? undefined : new WorkerLink();
+  const hasher = manifest.weights.nbytes > SMALL_NBYTES ? new WorkerLink() : undefined;
   const work = async () => {
     const reading = { ...options, memory: { hasher } };
     for (const { path, records } of queue) {

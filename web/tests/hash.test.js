@@ -72,9 +72,11 @@ test("a stored file that another worker finds damaged is removed", async () => {
   assert.deepEqual(removed, [HASH]);
 });
 
-test("a short file is hashed here", async () => {
+test("a file that came in memory of its own is hashed there too", async () => {
   const { store } = storeOf({ [HASH]: CONTENT }, false);
   const memory = { hasher: otherWorker() };
   assert.deepEqual(await store.get(ENTRY, memory), CONTENT);
-  assert.deepEqual(memory.hasher.asked, []);
+  assert.equal(memory.buffer.byteLength, 3);
+  assert.deepEqual(memory.hasher.asked, ["hash"]);
+  assert.deepEqual(await store.get(ENTRY), CONTENT);
 });

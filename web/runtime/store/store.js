@@ -59,10 +59,9 @@ export class FileStore {
   async get(entry, memory) {
     const bytes = await this.backend.read(entry.sha256, memory).catch(() => null);
     if (!bytes) return null;
-    const isInMemory = memory && bytes.buffer === memory.buffer;
-    const whole = await intact(bytes, entry, isInMemory ? memory.hasher : undefined);
+    const whole = await intact(bytes, entry, memory?.hasher);
     if (!whole) await this.backend.remove(entry.sha256);
-    else if (isInMemory) memory.buffer = whole.buffer;
+    else if (memory) memory.buffer = whole.buffer;
     return whole;
   }
 
