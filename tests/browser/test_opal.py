@@ -41,6 +41,15 @@ ASK = """async ([file, prompt]) => {
   const request = { messages: [{ role: "user", content }], temperature: 0, max_tokens: 64 };
   return (await engine.chat.completions.create(request)).choices[0].message.content;
 }"""
+# Phases that a variant has begun to prepare when the model is ready.
+PREPARED = """async (variant) => {
+  const { loadModel } = await import("/webgemma/load.js");
+  const url = new URL("/models/opal/", location.href).href;
+  const { runner } = await loadModel(url, { variant });
+  const phases = [...runner.prepared.keys()];
+  runner.destroy();
+  return phases.sort();
+}"""
 EDGES = """(box) => {
   const [frame, drawn] = [box.parentElement, box].map((node) => node.getBoundingClientRect());
   const x = (edge) => (edge - frame.left) / frame.width;
@@ -115,6 +124,16 @@ def find_damage(page: Page) -> None:
     again = page.evaluate(STORED)
     assert max(again["whole"]) == max(stored["whole"])
     assert max(again["damaged"], default=0) < 2**20  # what this load did not need
+
+
+def test_a_processor_compiles_what_later_tokens_take_later(
+    served: SiteServer, open_page: Callable[..., Any]
+) -> None:
+    """While shards come, it has enough to do; a GPU's driver begins at once."""
+    page = open_page(served).engine()
+    first = ["encode_image", "prefill", "sample"]
+    assert page.evaluate(PREPARED, "software") == first
+    assert page.evaluate(PREPARED, "f32") == sorted([*first, "decode"])
 
 
 def test_graded_in_the_browser(

@@ -177,18 +177,22 @@ export class Runner {
   }
 
   /**
-   * Wait for what the first token takes, and for the texts of what others take: compiling is most of
-   * a small model's load from storage.
+   * Wait for what the first token takes, and for the texts of what others take. On a GPU, a large
+   * model's other kernels compile while its shards still come; else they would only take time from
+   * those: compiling is most of a small model's load, and adapters with textures are processors.
    */
   async ready() {
-    const texts = this.kernelsOf(REST).map((kernel) => this.pipelines.read(kernel));
-    const phases = this.firstPhases.map((phase) => this.prepare(phase));
-    await Promise.all([this.allocated, ...texts, ...phases]);
-    if (!this.isSmall) this.prepareRest().catch(() => {}); // a step reports it
+    await Promise.all([
+      this.allocated,
+      ...this.kernelsOf(REST).map((kernel) => this.pipelines.read(kernel)),
+      ...this.firstPhases.map((phase) => this.prepare(phase)),
+    ]);
+    if (this.isSmall || this.textures.size) return;
+    this.prepareRest().catch(() => {}); // a step reports it
   }
 
   /**
-   * Wait for what other tokens take, too; of a small model, when nobody waits for anything else
+   * Wait for what other tokens take, too, at the latest when nobody waits for anything else
    * (worker.js). `logits` and `verify` compile when they are asked for.
    */
   async prepareRest() {
