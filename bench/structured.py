@@ -21,6 +21,7 @@ from typing import Any
 
 from playwright.sync_api import sync_playwright
 
+from tests.support.modules import lay_modules
 from tests.support.vocabulary import make_vocabulary
 from webgemma.checkpoint import TokenizerSource
 from webgemma.layout import INDEX, SITE_VERSION
@@ -116,6 +117,7 @@ def measure_in_chromium(document: bytes, chromium: str) -> dict[str, Any]:
     argument = {"tokenizer": document.decode(), "schema": SCHEMA, "reply": REPLY}
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         copy_web(Path(folder), structured_output=True)
+        lay_modules(Path(folder))
         index = Path(folder) / INDEX
         index.parent.mkdir()
         index.write_text(json.dumps({"version": SITE_VERSION, "models": []}))

@@ -36,6 +36,7 @@ LAYERS: tuple[Mapping[str, str], ...] = (
         "webgemma.hosts": "limits of static hosts",
         "webgemma.cache": "the folder for what can be made again",
         "webgemma.tiles": "the order of matrices for software adapters",
+        "webgemma.bundle": "joins JavaScript modules, knows nothing of webgemma",
         "webgemma.resources": "finds shaders, web and models in a wheel or a checkout",
     },
     {

@@ -10,11 +10,13 @@ import pytest
 
 from tests.support.node import ROOT, run_node
 from webgemma.resources import data_folder
-from webgemma.web import WEB_PARTS, copy_web, minified, write_service_worker
+from webgemma.web import ENTRIES, SHARED, WEB_PARTS, copy_web, minified, write_service_worker
 
 SYNTAX_TREES = Path(__file__).parent / "support/ast.mjs"
-MOST_RUNTIME_NBYTES = 60_000
-MOST_PAGE_NBYTES = 120_000  # with the runtime
+BODIES = Path(__file__).parent / "support/bodies.mjs"
+STRUCTURED = "runtime/structured"
+MOST_RUNTIME_NBYTES = 50_000
+MOST_PAGE_NBYTES = 95_000  # with the runtime
 LICENCE = b"/*! webgemma, Apache-2.0 */"
 
 
@@ -43,7 +45,7 @@ def different(modules: list[tuple[str, str, str]], tmp_path: Path) -> list[str]:
     return found
 
 
-def test_a_served_module_is_the_program_that_web_holds(served: Path, tmp_path: Path) -> None:
+def test_a_served_module_is_the_program_that_web_holds(tmp_path: Path) -> None:
     web = data_folder("web")
     modules = [
         (str(path), path.read_text(), minified(path.read_text()))
@@ -54,8 +56,27 @@ def test_a_served_module_is_the_program_that_web_holds(served: Path, tmp_path: P
     ]
     assert len(modules) > 50
     assert different(modules, tmp_path) == []
-    laid = (served / "webgemma/runner.js").read_text()
-    assert laid == minified((web / "runtime/runner.js").read_text())
+
+
+@pytest.mark.parametrize("structured_output", [False, True])
+def test_scripts_are_served_with_their_modules(tmp_path: Path, structured_output: bool) -> None:
+    """Every module of web/ stands in one file, as it is written but for its imports and exports."""
+    need_acorn()
+    web, site = data_folder("web"), tmp_path / "site"
+    site.mkdir()
+    copy_web(site, structured_output=structured_output)
+    scripts = [path for part in ("app", "webgemma") for path in (site / part).rglob("*.js")]
+    laid = {path.relative_to(site).as_posix(): path.read_text() for path in scripts}
+    assert sorted(laid) == sorted([*ENTRIES, SHARED])
+    sources = [*(web / "runtime").rglob("*.js"), *(web / "app").rglob("*.js")]
+    modules = [
+        path.read_text()
+        for path in sources
+        if path.parent != web / STRUCTURED or (path.name == "absent.js") != structured_output
+    ]
+    found = run_node(BODIES, {"modules": modules, "files": list(laid.values())}, tmp_path)
+    assert found["count"] > 80
+    assert (found["missing"], found["unknown"]) == ([], [])
 
 
 def test_a_module_that_minifying_would_break_is_noticed(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The page and runtime of a site: which files of web/ they are, and the headers they need."""
+"""The page and runtime of a site: what of web/ they are, and the headers they need."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 
 import rjsmin
 
+from webgemma.bundle import bundle
 from webgemma.errors import WebGemmaError
 from webgemma.resources import data_folder
 
@@ -23,6 +24,17 @@ WEB_PARTS = {
     "widget.js": "widget.js",
 }
 """Path in web/ -> path in the site."""
+ENTRIES = (
+    "app/main.js",
+    "webgemma/index.js",
+    "webgemma/worker.js",
+    "webgemma/compat/webllm.js",
+    "webgemma/compat/wllama.js",
+    "webgemma/structured/xgrammar.js",
+)
+"""What browsers are told to run, and pages import; modules that only one needs lie in its file."""
+SHARED = "webgemma/shared.js"
+"""The modules that several scripts need."""
 SERVICE_WORKER = "sw.js"
 NO_SHELL = 'const SHELL={version:"",files:{}};'
 """What a build replaces in the service worker, as it is served."""
@@ -60,15 +72,16 @@ def copy_web(folder: Path, *, structured_output: bool = False) -> None:
             shutil.copytree(
                 web / source,
                 folder / target,
-                copy_function=shutil.copyfile if source in AS_WRITTEN else serve_copy,
+                copy_function=shutil.copyfile,
                 ignore=shutil.ignore_patterns(".*", "*.test.js", "*.sha256"),
             )
         else:
-            serve_copy(web / source, folder / target)
+            shutil.copyfile(web / source, folder / target)
     if structured_output:
         allow_web_assembly(folder)
     else:
         leave_out_grammars(folder)
+    join_modules(folder)
 
 
 def leave_out_grammars(site: Path) -> None:
@@ -87,20 +100,24 @@ def allow_web_assembly(site: Path) -> None:
     _add_source(site, SCRIPTS, "'wasm-unsafe-eval'")
 
 
-def serve_copy(source: str | Path, target: str | Path) -> None:
-    """Copy a file as it is served."""
-    if Path(source).suffix != ".js":
-        shutil.copyfile(source, target)
-        return
-    text = Path(source).read_text(encoding="utf-8")
-    Path(target).write_text(minified(text), encoding="utf-8")
+def join_modules(site: Path) -> None:
+    """Put scripts with what they import in the place of all modules (bundle.py)."""
+    scripts = [site / path for path in ENTRIES]
+    texts = bundle(scripts, site / SHARED)
+    texts |= {path: path.read_text(encoding="utf-8") for path in site.glob("*.js")}
+    for part in WEB_PARTS.values():
+        for path in (site / part).rglob("*.js"):
+            if part not in AS_WRITTEN:
+                path.unlink()
+    for path, text in texts.items():
+        path.write_text(minified(text), encoding="utf-8")
 
 
 def minified(text: str) -> str:
     """Return a module without comments and blanks, but for those that begin with `/*!`.
 
     Names, and what the module does, stay: `tests/test_web.py` compares the syntax trees of every
-    module that is shipped. (rjsmin takes no template literal inside another.)
+    script that is shipped. (rjsmin takes no template literal inside another.)
     """
     return str(rjsmin.jsmin(text, keep_bang_comments=True))
 

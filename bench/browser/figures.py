@@ -19,15 +19,17 @@ import statistics
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
-from page import ARGUMENTS, HOURS
+from page import ARGUMENTS, HOURS, RUNTIME
 
 from webgemma.serve import serving
 
 if TYPE_CHECKING:
-    from playwright.sync_api import BrowserContext, Page
+    from playwright.sync_api import BrowserContext, Page, Route
 
 # Runs before the page's own scripts: notes when what happens, and asks as soon as it can.
 WATCH = """
@@ -125,9 +127,19 @@ def visit(page: Page, url: str) -> dict[str, float]:
     return times | {"longest task": page.evaluate("window.longest")}
 
 
+def answer_with_module(route: Route, site: Path) -> None:
+    """Answer with a module of web/runtime, where the site has it joined with others."""
+    name = urlsplit(route.request.url).path.removeprefix("/webgemma/")
+    if (site / "webgemma" / name).exists():
+        route.continue_()
+    else:
+        route.fulfill(path=RUNTIME / name)
+
+
 def measure_stored(site: Path, chromium: str, visits: int) -> list[tuple[float, float]]:
     """(load, read and hash) of every visit after the first, milliseconds."""
     with open_profile(site, chromium) as (context, url):
+        context.route("**/webgemma/**/*.js", partial(answer_with_module, site=site))
         runs = []
         for _ in range(visits + 1):
             page = context.new_page()

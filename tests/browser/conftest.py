@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from tests.support.modules import lay_modules
 from tests.support.seeing_folder import write_seeing
 from webgemma.build import build_site
 from webgemma.resources import built_in_model
@@ -94,6 +95,7 @@ def open_page(browser: Browser) -> Iterator[OpenPage]:
     contexts = []
 
     def open_(server: SiteServer, **options: Any) -> Watched:
+        lay_modules(server.root)
         context = browser.new_context(**{"service_workers": "block", **options})
         contexts.append(context)
         context.add_init_script(NOTE_VIOLATIONS)

@@ -89,7 +89,7 @@ def chat(page: Page, messages: list[dict[str, str]], **options: Any) -> dict[str
 )
 def test_the_text_is_the_same(page: Page, kind: str, sampling: dict[str, float]) -> None:
     drafted = accepted = 0
-    for row in graded_prompts()[::100]:
+    for row in graded_prompts()[::200]:
         ids = page.evaluate("(text) => engine.encode(text)", row["prompt"])
         plain = page.evaluate(GENERATE, [ids, 40, sampling, None])
         other = page.evaluate(GENERATE, [ids, 40, sampling, kind])

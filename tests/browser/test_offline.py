@@ -27,7 +27,7 @@ def build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Build:
     def build_(mark: str) -> None:
         def copy_marked(folder: Path, **options: Any) -> None:
             copy_web(folder, **options)
-            for name in ("app/main.js", "webgemma/worker.js", "app/format.js"):
+            for name in ("app/main.js", "webgemma/worker.js", "webgemma/index.js"):
                 path = folder / name
                 path.write_text(f"globalThis.build_of_{path.stem} = '{mark}';\n{path.read_text()}")
 
@@ -63,7 +63,7 @@ def ask(page: Page) -> str:
 
 
 def marks(page: Page) -> list[str]:
-    return page.evaluate("() => [globalThis.build_of_main, globalThis.build_of_format]")
+    return page.evaluate("() => [globalThis.build_of_main, globalThis.build_of_index]")
 
 
 def test_the_page_answers_without_a_network_after_its_first_load(
@@ -103,16 +103,16 @@ def test_a_site_in_the_middle_of_its_upload_is_not_mixed(
     server: FaultyServer, open_page: Any, build: Build
 ) -> None:
     watched = first_visit(server, open_page)
-    main = server.root / "app/format.js"
-    old = main.read_bytes()
+    index = server.root / "webgemma/index.js"
+    old = index.read_bytes()
     build("second")
-    new = main.read_bytes()
-    main.write_bytes(old)  # everything else has been uploaded
+    new = index.read_bytes()
+    index.write_bytes(old)  # everything else has been uploaded
     page = watched.goto("?max_tokens=5")
     page.locator(".panel").wait_for()
     assert page.inner_text(".panel p").startswith("This page is older than the models of its site.")
     assert marks(page) == ["first", "first"]
-    main.write_bytes(new)
+    index.write_bytes(new)
     with page.expect_event("load"):
         page.click(".panel button")
     ask(page)

@@ -75,7 +75,7 @@ def test_a_browser_without_webgpu_is_told_which_ones_have_it(
     with serving(tiny_site) as server:
         watched = open_page(server)
         # A worker has its own navigator, out of reach of init scripts: change what it loads.
-        watched.page.route("**/webgemma/device.js", without_webgpu)
+        watched.page.route("**/webgemma/shared.js", without_webgpu)
         title, text, _ = panel(watched.goto("?max_tokens=5"))
     assert title == "The GPU cannot run this model"
     assert text.startswith("This browser has no WebGPU (navigator.gpu).")

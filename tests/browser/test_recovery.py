@@ -85,7 +85,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FaultyServer]:
 @pytest.fixture(scope="module")
 def page(server: FaultyServer, open_page: Any) -> Page:
     page: Page = open_page(server).engine()
-    page.route("**/webgemma/device.js", breakable)
+    page.route("**/webgemma/shared.js", breakable)
     page.evaluate(PREPARE)
     return page
 
@@ -127,7 +127,7 @@ def test_the_page_offers_to_go_on(tmp_path: Path, open_page: Any) -> None:
     tiny.write_site(tmp_path / "site")
     with faulty(tmp_path / "site") as server:
         page = open_page(server).page
-        page.route("**/webgemma/device.js", breakable)
+        page.route("**/webgemma/shared.js", breakable)
         page.goto(server.url + "?max_tokens=40")
         page.locator(".prompt").first.wait_for()
         page.fill("#input", "hello")

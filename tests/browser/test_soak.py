@@ -96,7 +96,7 @@ def test_many_chats_leave_the_gpu_as_it_was(pebble: SiteServer, open_page: Any) 
     watched = open_page(pebble)
     page = watched.engine()
     page.set_default_timeout(0)
-    page.route("**/webgemma/device.js", counting)
+    page.route("**/webgemma/shared.js", counting)
     page.evaluate(LOAD)
     planned = page.evaluate("() => window.engine.info.memory.total_nbytes")
     counts, tokens = [], 0

@@ -68,7 +68,7 @@ def without(expression: str) -> Any:
         response = route.fetch()
         route.fulfill(response=response, body=f"{expression};\n{response.text()}")
 
-    return ("**/webgemma/store/store.js", answer)
+    return ("**/webgemma/shared.js", answer)
 
 
 NO_OPFS = "delete StorageManager.prototype.getDirectory"

@@ -17,7 +17,7 @@ def test_a_site_with_it_may_compile_web_assembly(tmp_path: Path) -> None:
     assert "script-src 'self' 'wasm-unsafe-eval';" in policy
     assert (tmp_path / LIBRARY).stat().st_size > 1_000_000
     assert "Apache License" in (tmp_path / LICENCE).read_text()
-    assert (tmp_path / "webgemma/structured/schema.js").is_file()
+    assert "ebnf" in (tmp_path / "webgemma/structured/xgrammar.js").read_text().lower()
 
 
 def test_a_site_without_it_has_neither_the_library_nor_the_word_for_it(tmp_path: Path) -> None:

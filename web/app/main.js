@@ -6,6 +6,8 @@
 /** @import { Conversation } from "./conversations.js" */
 /** @import { Lexer } from "./markdown.js" */
 
+import "./start-worker.js";
+import "./compact.js";
 import {
   DownloadError,
   Engine,

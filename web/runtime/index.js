@@ -17,5 +17,6 @@ export {
 export { parseBoxes } from "./image/boxes.js";
 export { checkSize as checkImageSize } from "./image/decode.js";
 export { fetchManifest } from "./files.js";
+export { startWorker } from "./link.js";
 export { estimateMemory } from "./plan.js";
 export { deleteStoredModel, importModel, persistStorage, storageReport } from "./storage.js";

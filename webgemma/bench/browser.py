@@ -7,6 +7,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,10 +28,11 @@ from webgemma.bench.peaks import copy_bandwidth, multiply_add_rate
 from webgemma.errors import ConfigError, GpuError
 from webgemma.layout import model_folder, read_manifest
 from webgemma.progress import Progress, no_progress
+from webgemma.resources import data_folder
 from webgemma.serve import serving
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import Page, Route
 
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 ARGUMENTS = ("--enable-unsafe-webgpu", "--no-sandbox")
@@ -81,6 +83,8 @@ KERNEL = """async ([code, bindings, workgroups, repeat, mostMs]) => {
   device.destroy();
   return ms / 1000;
 }"""
+MODULES = ("timing.js", "staging.js")
+"""What KERNEL imports."""
 HOUR_MS = 3600 * 1000
 
 
@@ -154,10 +158,17 @@ def open_chromium(site: Path) -> Iterator[tuple[Page, str]]:
         try:
             page = browser.new_page(service_workers="block")
             page.set_default_timeout(HOUR_MS)
+            for name in MODULES:  # a site has them joined with others
+                path = data_folder("web") / "runtime" / name
+                page.route(f"**/webgemma/{name}", partial(_answer_with, path=path))
             page.goto(server.url + DOCUMENT)
             yield page, f"Chromium {browser.version}"
         finally:
             browser.close()
+
+
+def _answer_with(route: Route, path: Path) -> None:
+    route.fulfill(path=path)
 
 
 def find_chromium() -> str:

@@ -8,8 +8,7 @@
 
 /** @import { ChatRequest, CompletionRequest, Progress } from "../types.d.ts" */
 
-import { ConfigError } from "../errors.js";
-import { Engine } from "../engine.js";
+import { ConfigError, Engine } from "../index.js";
 import { unsupported } from "../refusal.js";
 
 /** @typedef {{progress: number, timeElapsed: number, text: string}} InitProgressReport */

@@ -10,8 +10,7 @@
 
 /** @import { ChatChunk, ChatRequest, CompletionChunk, CompletionRequest } from "../types.d.ts" */
 
-import { ConfigError } from "../errors.js";
-import { Engine } from "../engine.js";
+import { ConfigError, Engine } from "../index.js";
 import { unsupported } from "../refusal.js";
 
 /** wllama's names of sampling options -> ours. @type {Record<string, string>} */
