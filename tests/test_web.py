@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -77,6 +78,12 @@ def test_scripts_are_served_with_their_modules(tmp_path: Path, structured_output
     found = run_node(BODIES, {"modules": modules, "files": list(laid.values())}, tmp_path)
     assert found["count"] > 80
     assert (found["missing"], found["unknown"]) == ([], [])
+
+
+def test_the_page_names_files_that_are_there(served: Path) -> None:
+    named = re.findall(r'(?:href|src)="\./([^"]+)"', (served / "index.html").read_text())
+    assert {"app/main.js", "webgemma/index.js", "webgemma/shared.js"} <= set(named)
+    assert [name for name in named if not (served / name).is_file()] == []
 
 
 def test_a_module_that_minifying_would_break_is_noticed(tmp_path: Path) -> None:

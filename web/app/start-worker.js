@@ -1,4 +1,4 @@
-/** Starts the engine's worker while the page's other scripts still come. */
+/** Starts the engine's worker before the page does anything else. */
 
 import { startWorker } from "../webgemma/index.js";
 
