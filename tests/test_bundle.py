@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -54,13 +55,17 @@ console.log(JSON.stringify([...names, ...values]));
 """
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    for name, text in MODULES.items():
-        path = tmp_path / "modules" / name
+def lay(folder: Path, texts: Mapping[str, str]) -> Path:
+    for name, text in texts.items():
+        path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
-    return tmp_path / "modules"
+    return folder
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return lay(tmp_path / "modules", MODULES)
 
 
 def joined(folder: Path) -> dict[Path, str]:
@@ -77,11 +82,8 @@ def run(folder: Path, tmp_path: Path) -> object:
 def test_a_bundle_does_what_its_modules_do(folder: Path, tmp_path: Path) -> None:
     before = run(folder, tmp_path)
     log = ["log", "side", "names", "own", "tool"]
-    target = tmp_path / "bundle"
-    for path, text in joined(folder).items():
-        laid = target / path.relative_to(folder)
-        laid.parent.mkdir(parents=True, exist_ok=True)
-        laid.write_text(text)
+    texts = {str(path.relative_to(folder)): text for path, text in joined(folder).items()}
+    target = lay(tmp_path / "bundle", texts)
     assert sorted(p.name for p in target.rglob("*.js")) == ["page.js", "shared.js", "tool.js"]
     after = run(target, tmp_path)
     assert isinstance(before, list)

@@ -16,6 +16,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 _IMPORT = re.compile(r'^import (?:\{([^}]*)\} from )?"(\.[^"]+)";\n', re.MULTILINE)
@@ -67,27 +68,35 @@ class _Graph:
         self.scripts = scripts
         self.shared = shared
         self.modules: dict[Path, _Module] = {}
-        orders = [list(self.walk(script, [])) for script in scripts]
+        orders = [list(self.order(script)) for script in scripts]
         uses = Counter(path for order in orders for path in order if path not in scripts)
         self.orders = dict(zip(scripts, orders, strict=True))
         self.is_common = {path: count > 1 for path, count in uses.items()}
         self.names = {path: f"module{i}" for i, path in enumerate(self.modules)}
 
-    def walk(self, path: Path, above: list[Path]) -> Iterator[Path]:
-        """Yield what a script is made of, each once, behind what it imports; the script last."""
+    def order(self, script: Path) -> Iterable[Path]:
+        """What a script is made of, each once, behind what it imports; the script last."""
+        found: dict[Path, None] = {}
+        self._add(script, [], found)
+        return found
+
+    def _add(self, path: Path, above: list[Path], found: dict[Path, None]) -> None:
+        """Add a module that has not been found, behind what it imports."""
         if path in above:
             circle = [*above[above.index(path) :], path]
             raise ValueError(f"modules import each other: {' -> '.join(p.name for p in circle)}")
+        for target in self._module(path).imports:
+            if target in self.scripts:
+                self._module(target)
+            elif target not in found:
+                self._add(target, [*above, path], found)
+        found[path] = None
+
+    def _module(self, path: Path) -> _Module:
+        """A module, read once."""
         if path not in self.modules:
             self.modules[path] = _Module(path, path.read_text(encoding="utf-8"))
-        seen: dict[Path, None] = {}
-        for target in self.modules[path].imports:
-            if target in self.scripts:
-                self.modules.setdefault(target, _Module(target, target.read_text(encoding="utf-8")))
-            else:
-                seen |= dict.fromkeys(self.walk(target, [*above, path]))
-        yield from seen
-        yield path
+        return self.modules[path]
 
     def script(self, path: Path) -> str:
         """The file of a script."""
@@ -103,7 +112,8 @@ class _Graph:
 
     def common(self) -> str:
         """The file that scripts share."""
-        paths = [p for p in dict.fromkeys(_chained(self.orders.values())) if self.is_common.get(p)]
+        found = dict.fromkeys(chain.from_iterable(self.orders.values()))
+        paths = [path for path in found if self.is_common.get(path)]
         names = ", ".join(self.names[path] for path in paths)
         return f"{self._functions(paths, self.shared)}export {{ {names} }};\n"
 
@@ -152,11 +162,6 @@ def _parts(names: str) -> Iterator[list[str]]:
     for part in names.split(","):
         if part.strip():
             yield part.strip().split(" as ")
-
-
-def _chained(orders: Iterable[Iterable[Path]]) -> Iterator[Path]:
-    for order in orders:
-        yield from order
 
 
 def _relative(target: Path, file: Path) -> str:

@@ -5,26 +5,19 @@
  */
 
 import { readFileSync } from "node:fs";
-import { parsers } from "../../node_modules/prettier/plugins/acorn.mjs";
+import { parse, plain } from "./trees.mjs";
 
-const PLACES = new Set(["start", "end", "range", "__contentEnd", "extra", "comments"]);
 const NAME = /^module\d+$/;
 
-const parse = (text) => parsers.acorn.parse(text, { filepath: "module.mjs" }).body;
-
-/** Statements as text, without their places; a module's own address is the same from anywhere. */
-function plain(statements) {
-  const text = JSON.stringify(statements, (key, value) => {
-    if (typeof value === "bigint") return String(value);
-    let node = PLACES.has(key) ? undefined : value;
-    while (node?.type === "ParenthesizedExpression") node = node.expression;
-    const base = node?.property?.name === "href" && node.object.arguments?.[1];
-    return base?.object?.type === "MetaProperty" && node.object.arguments[0].value.endsWith(".js")
-      ? base
-      : node;
-  });
-  return text;
+/** A module's own address is the same from anywhere. */
+function address(node) {
+  const base = node?.property?.name === "href" && node.object.arguments?.[1];
+  return base?.object?.type === "MetaProperty" && node.object.arguments[0].value.endsWith(".js")
+    ? base
+    : node;
 }
+
+const text = (statements) => plain(statements, address);
 
 const isOfModule = ({ declarations }) => NAME.test(declarations?.[0].init?.name);
 const isWrapper = ({ declarations }) => NAME.test(declarations?.[0].id?.name);
@@ -39,21 +32,21 @@ function own(statements) {
 }
 
 function bodies(file) {
-  const statements = parse(file);
+  const statements = parse(file).body;
   const wrapped = statements.filter(isWrapper).map(({ declarations: [{ init }] }) => {
-    return plain(own(init.callee.body.body.slice(0, -1))); // without what it returns
+    return text(own(init.callee.body.body.slice(0, -1))); // without what it returns
   });
-  return [...wrapped, plain(own(statements.filter((statement) => !isWrapper(statement))))];
+  return [...wrapped, text(own(statements.filter((statement) => !isWrapper(statement))))];
 }
 
 const { modules, files } = JSON.parse(readFileSync(process.argv[2], "utf8"));
-const written = modules.map((text) => plain(own(parse(text)))).filter((text) => text !== "[]");
-const served = files.flatMap(bodies).filter((text) => text !== "[]");
+const written = modules.map((one) => text(own(parse(one).body))).filter((one) => one !== "[]");
+const served = files.flatMap(bodies).filter((one) => one !== "[]");
 const without = (some, others) => {
   const left = [...others];
-  return some.filter((text) => !(left.includes(text) && left.splice(left.indexOf(text), 1)));
+  return some.filter((one) => !(left.includes(one) && left.splice(left.indexOf(one), 1)));
 };
-const first = (text) => text.slice(0, 2000);
+const first = (one) => one.slice(0, 2000);
 console.log(
   JSON.stringify({
     count: written.length,
