@@ -31,7 +31,7 @@ from pathlib import Path
 from webgemma.errors import WebGemmaError
 from webgemma.sources import open_checkpoint
 resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30))
-resource.setrlimit(resource.RLIMIT_CPU, (10, 10))
+resource.setrlimit(resource.RLIMIT_CPU, (60, 60))
 try:
     open_checkpoint(Path(sys.argv[1]))
 except WebGemmaError as error:

@@ -16,14 +16,18 @@ MAX_TEXT_NBYTES = 256 << 20
 MAX_DEPTH = 32
 MAX_TOKENS = 4_000_000
 """Strings, brackets and commas: three times what MAX_TENSORS tensors of safetensors need. They
-take under two seconds to scan and under 500 MB as objects."""
+take seconds to scan and under 500 MB as objects."""
 
 MAX_DIGITS = 20  # of integers: 64 bits and a sign
 MAX_FLOAT_LENGTH = 64  # the longest that a program writes has 24 characters
 
-# A string (or what is left of one without an end, so that the scan stays linear), or a character
-# that opens, closes or continues an array or object.
-_TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)|[\[{]|[\]}]|,', re.DOTALL)
+# What no token begins with, then a string (or what is left of one without an end), a comma, a
+# character that opens (1) or closes (2) an array or object, or the end (3). No part is read twice:
+# the scan stays linear.
+_SKIPPED = re.compile(rb'[^"\[\]{},]*+')
+_STRING = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)'
+_TOKEN = re.compile(_SKIPPED.pattern + rb"(?:" + _STRING + rb"|,|([\[{])|([\]}])|(\Z))", re.DOTALL)
+_OPENS, _ENDS = 1, 3
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
@@ -86,14 +90,15 @@ def _check_structure(where: str, data: bytes, offset: int) -> None:
     """Bound depth and number of values before any of them is made."""
     depth = 0
     for count, match in enumerate(_TOKEN.finditer(data), 1):
-        token = data[match.start()]
-        if token in b"[{":
-            depth += 1
-        elif token in b"]}":
-            depth -= 1
+        kind = match.lastindex
+        if kind == _ENDS:
+            return
+        if kind is not None:
+            depth += 1 if kind == _OPENS else -1
         if depth > MAX_DEPTH or count > MAX_TOKENS:
             what, most = ("levels", MAX_DEPTH) if depth > MAX_DEPTH else ("tokens", MAX_TOKENS)
-            at = offset + match.start()
+            token = _SKIPPED.match(data, match.start())
+            at = offset + (token.end() if token else 0)
             raise broken(where, "", f"more than {most:,} JSON {what}", f"at most {most:,}", at=at)
 
 
