@@ -15,6 +15,7 @@ pytestmark = pytest.mark.gpu
 EPS = 1e-6
 K = 256
 LANES, TEAMS = 8, 4
+NO_TOKEN = 0xFFFFFFFF
 
 
 def pick(pieces, x, words, *, cap=0.0, variant="f32", ring=8):
@@ -27,7 +28,8 @@ def pick(pieces, x, words, *, cap=0.0, variant="f32", ring=8):
     teams = symbols["matvec_workgroup"] if symbols["matvec_blocks"] else TEAMS
     blocks = teams * max(1, symbols["matvec_blocks"] * twins)
     groups = [-(-piece.matrix.rows // (4 * blocks)) for piece in pieces]
-    best = np.zeros((sum(groups), 2), np.uint32)
+    candidates = teams // 4 if symbols["matvec_blocks"] else 1  # of a workgroup: its quads have one each
+    best = np.zeros((sum(groups) * candidates, 2), np.uint32)
     logits = np.zeros(sum(piece.matrix.rows for piece in pieces), np.float32)
     gain = np.linspace(0.5, 1.5, K, dtype=np.float32)
     row = 0
@@ -43,7 +45,7 @@ def pick(pieces, x, words, *, cap=0.0, variant="f32", ring=8):
             {**given, "best": best, "next_logits": logits},
             (groups[i], 1, 1),
             variant=variant,
-            constants={"ROW_START": row, "BEST_START": sum(groups[:i])},
+            constants={"ROW_START": row, "BEST_START": sum(groups[:i]) * candidates},
         )
         best, logits = out["best"], out["next_logits"]
         row += piece.matrix.rows
@@ -74,6 +76,7 @@ def test_head(storage, variant, temperature):
         token, scores = reference.head(
             w, x[2], gain, EPS, cap=60.0, temperature=temperature, noise=noise
         )
+        best = best[best[:, 1] != NO_TOKEN]  # of a quad beyond the rows
         got = best[:, 0].view(np.float32)
         np.testing.assert_allclose(got, scores[best[:, 1]], rtol=2e-5, atol=2e-5)
         _, expected = reference.head(w, x[2], gain, EPS, cap=60.0, temperature=0, noise=noise)
@@ -85,18 +88,19 @@ def test_head(storage, variant, temperature):
         assert after[STATE_WORDS["num_generated"]] == step + 1
 
 
-def test_ties_go_to_the_lowest_token():
+@pytest.mark.parametrize("variant", ["f32", "software", "lavapipe"])
+def test_ties_go_to_the_lowest_token(variant):
     piece = make_weights("f32", 130, K, 1)
     x = np.ones((1, K), np.float32)
     words = state(num_tokens=1)
-    _, _, generated, gain, _ = pick([piece], x, words)
+    _, _, generated, gain, _ = pick([piece], x, words, variant=variant)
     winner = int(generated[0])
     normed = reference.rms_norm(x[0], gain, EPS)
     assert winner == int(reference.matvec(piece.values, normed).argmax())
     copies = piece.words.view(np.float32).reshape(130, K).copy()
     copies[[3, 77, 129]] = copies[winner]
     tied = type(piece)(piece.matrix, copies.reshape(-1).view(np.uint32), copies)
-    assert int(pick([tied], x, words)[2][0]) == min(winner, 3)
+    assert int(pick([tied], x, words, variant=variant)[2][0]) == min(winner, 3)
 
 
 def test_sampling_follows_the_softmax():

@@ -36,14 +36,16 @@ def test_subgroups_alone_change_nothing(storage):
         assert plain == other
 
 
+@pytest.mark.parametrize("storage", ["q4_0", "f16"])
 @pytest.mark.parametrize("mode", ["store", "gated"])
 @pytest.mark.parametrize("m", [1, 7, 8, 9, 17])
-def test_little_a_workgroup(m, mode):
+def test_little_a_workgroup(m, mode, storage):
     n, k = 100, 96
     rows = 2 * n if mode == "gated" else n
-    w = make_weights("q4_0", rows, k)
+    w = make_weights(storage, rows, k)
     x = np.random.default_rng(5).standard_normal((m, k)).astype(np.float32)
     symbols = VARIANTS["software"].symbols
+    tile_m, tile_n = symbols["matmul_few_tokens"], symbols["matmul_few_rows"]
     got = run_kernel(
         "matmul",
         {
@@ -56,8 +58,9 @@ def test_little_a_workgroup(m, mode):
             "activation": "silu",
         },
         {"state": state(num_tokens=m), "w": w, "x": x, "y": np.zeros((m, n), np.float32)},
-        (-(-rows // symbols["matmul_few_rows"]), -(-m // symbols["matmul_few_tokens"]), 1),
+        (-(-rows // tile_n), -(-m // tile_m), 1),
         variant="software",
+        constants={"TILE_M": tile_m, "TILE_N": tile_n},
     )["y"]
     want = reference.matmul(w.values, x)
     if mode == "gated":

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from webgemma.architectures.decoder.base import GENERATED_RING, Decoder
 from webgemma.architectures.decoder.kernels import (
+    MOST_CANDIDATES,
     ROWS,
     Activations,
+    head_candidates,
     matmul,
     matvec,
     matvec_dispatch,
@@ -31,17 +33,18 @@ def head(d: Decoder, matrix: Matrix, gain: Range) -> None:
     """Append final norm, logits and the choice of the next token; phases `logits` and `verify`."""
     c = d.config
     groups = [matvec_dispatch(piece.rows, c.hidden_size) for piece in matrix.pieces]
-    best = d.row("best", 2 * -(-c.vocab_size // ROWS) + 2 * len(groups))
+    candidates = [f"{group} * {head_candidates(c.hidden_size)}" for group in groups]
+    best = d.row("best", 2 * -(-c.vocab_size // ROWS) + 2 * MOST_CANDIDATES * len(groups))
     state = Range("state")
     extra = {"eps": c.rms_norm_eps, "softcap": c.final_logit_softcapping}
     pick = d.builder.kernel(
-        "pick_token", "pick_token", {"ring": GENERATED_RING}, {"NUM_BEST": " + ".join(groups)}
+        "pick_token", "pick_token", {"ring": GENERATED_RING}, {"NUM_BEST": " + ".join(candidates)}
     )
     for phase in ("sample", "decode"):
         for i, piece in enumerate(matrix.pieces):
             constants: dict[str, Size] = {
                 "ROW_START": piece.row_start,
-                "BEST_START": " + ".join(groups[:i]) or 0,
+                "BEST_START": " + ".join(candidates[:i]) or 0,
             }
             launch = matvec(d, "head", matrix, piece, {**extra, "n": piece.rows}, constants)
             bound: dict[str, Bound] = {

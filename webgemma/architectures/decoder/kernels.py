@@ -16,6 +16,7 @@ from webgemma.storage.types import WORD_NBYTES
 
 GROUPS_PER_WORKGROUP = 64  # of `quantize`
 MOST_TEAMS = 16  # of a matvec workgroup
+MOST_CANDIDATES = MOST_TEAMS // 4  # that a workgroup of the head leaves
 MOST_LANES = 128  # of a team
 LONG_GROUPS = 256  # of 32 columns: rows from here on are shared by more lanes
 ROWS = 4  # of a block, which a team computes
@@ -181,6 +182,11 @@ def matvec_dispatch(rows: int, in_features: int) -> str:
     twins = matvec_twins(rows, in_features)
     blocks = f"{matvec_teams(in_features)} * max(1, matvec_blocks * {twins})"
     return f"ceil_div({-(-rows // ROWS)}, {blocks})"
+
+
+def head_candidates(in_features: int) -> str:
+    """Candidates for the next token of a workgroup: one, or of software adapters one a quad."""
+    return f"max(1, min(1, matvec_blocks) * {matvec_teams(in_features)} // 4)"
 
 
 def storage_params(matrix: Matrix, piece: Piece) -> dict[str, Any]:
