@@ -28,7 +28,7 @@ def pick(pieces, x, words, *, cap=0.0, variant="f32", ring=8):
     teams = symbols["matvec_workgroup"] if symbols["matvec_blocks"] else TEAMS
     blocks = teams * max(1, symbols["matvec_blocks"] * twins)
     groups = [-(-piece.matrix.rows // (4 * blocks)) for piece in pieces]
-    candidates = teams // 4 if symbols["matvec_blocks"] else 1  # of a workgroup: its quads have one each
+    candidates = teams // 4 if symbols["matvec_blocks"] else 1  # a quad each
     best = np.zeros((sum(groups) * candidates, 2), np.uint32)
     logits = np.zeros(sum(piece.matrix.rows for piece in pieces), np.float32)
     gain = np.linspace(0.5, 1.5, K, dtype=np.float32)

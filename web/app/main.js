@@ -124,15 +124,17 @@ async function start(index) {
     const found = await index;
     if (!found) return; // the page gives way to what is at this address now
     const { models, shell } = found;
+    const { id, unknown } = firstModel(models, query.model);
+    const manifest = fetchManifest(modelUrl(id)); // while the page's version is compared
+    manifest.catch(() => {}); // `open` says it
     const page = await bringUpToDate(shell);
     if (page === "reloading") return;
     if (page === "blocked") throw new DownloadError(OLD_PAGE);
     select.replaceChildren(...models.map(({ id, name }) => element("option", { value: id }, name)));
     select.hidden = models.length < 2;
     byId("model-name", HTMLElement).hidden = models.length > 1 && !branding.title;
-    const { id, unknown } = firstModel(models, query.model);
     select.value = id;
-    await open(id);
+    await open(id, manifest);
     if (unknown)
       panel.prepend(note(`This site has no model "${unknown}", which its address names.`));
   } catch (error) {
@@ -164,15 +166,16 @@ async function fetchIndex() {
 /**
  * Show a model, and load it if it is small.
  * @param {string} id
+ * @param {Promise<Manifest>} [fetched] its manifest, where it is on its way
  */
-async function open(id) {
+async function open(id, fetched) {
   const choice = ++choices;
   loading?.abort();
   loading = null;
   await unload();
   panel.replaceChildren();
   try {
-    const manifest = await fetchManifest(modelUrl(id));
+    const manifest = await (fetched ?? fetchManifest(modelUrl(id)));
     if (choice !== choices) return;
     shown = manifest;
     describe(manifest);

@@ -74,7 +74,7 @@ export class TuningMemory {
    * @returns {Promise<Findings>} nothing where nothing was found, or it cannot be read
    */
   async recall({ name }) {
-    return checkedFindings((await this.read())[this.key(name)]);
+    return this.found(await this.read(), name);
   }
 
   /**
@@ -83,12 +83,20 @@ export class TuningMemory {
    * @returns {Promise<Variant[]>}
    */
   async candidates(variants) {
-    const lists = variants.map(async (one) => {
-      const tuned = tunedVariant(one, await this.recall(one));
+    const content = await this.read();
+    return variants.flatMap((one) => {
+      const tuned = tunedVariant(one, this.found(content, one.name));
       const isSame = Object.entries(one.symbols).every(([name, n]) => tuned.symbols[name] === n);
       return isSame ? [one] : [tuned, one];
     });
-    return (await Promise.all(lists)).flat();
+  }
+
+  /**
+   * @param {Record<string, unknown>} content
+   * @param {string} variant
+   */
+  found(content, variant) {
+    return checkedFindings(content[this.key(variant)]);
   }
 
   /**
