@@ -47,7 +47,7 @@ def test_help_is_quick_and_without_arguments_the_same() -> None:
         assert result.returncode == 0
         assert result.stdout.startswith("Usage: webgemma [OPTIONS] COMMAND [ARGS]...")
         assert result.stderr == ""
-    assert min(seconds) < 0.4
+    assert min(seconds) < 0.8  # 0.2 on a machine left alone
 
 
 @pytest.mark.parametrize(

@@ -227,7 +227,7 @@ def test_a_vocabulary_of_256_000_opens_in_time(tmp_path: Path) -> None:
     seconds = time.process_time() - started
     assert checkpoint.metadata["tokenizer.ggml.tokens"][-1] == "piece 255999"
     assert checkpoint.metadata["tokenizer.ggml.scores"][-1] == 255_999
-    assert seconds < 1.5, f"took {seconds:.2f} s of processor time"
+    assert seconds < 5, f"took {seconds:.2f} s of processor time"
 
 
 def test_decoded_metadata_is_bounded(tmp_path: Path) -> None:
