@@ -101,9 +101,8 @@ def test_damage_of_what_another_worker_hashes_is_found(
         find_damage(open_page(server).engine())
 
 
-def reload(page: Page) -> int:
-    """Load once more; how many workers that takes."""
-    page.evaluate("() => engine.unload()")
+def workers_of_a_load(page: Page) -> int:
+    """Load; how many workers that takes."""
     urls: list[str] = []
     page.on("request", lambda request: urls.append(request.url))
     page.evaluate(LOAD)
@@ -112,11 +111,12 @@ def reload(page: Page) -> int:
 
 def find_damage(page: Page) -> None:
     """Load, and load again, and damage what is stored, and load."""
-    page.evaluate(LOAD)
+    assert workers_of_a_load(page) == 1  # downloads are hashed where they come in
     stored = page.evaluate(STORED)
     assert max(stored["whole"]) >= 2**20
     assert stored["damaged"] == []
-    assert reload(page) == 2
+    page.evaluate("() => engine.unload()")
+    assert workers_of_a_load(page) == 2
     page.evaluate("() => engine.unload()")
     page.evaluate(DAMAGE_STORED, "flip")
     assert page.evaluate(STORED)["whole"] == []

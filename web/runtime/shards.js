@@ -78,9 +78,15 @@ function checkRecord({ name, byteOffset, nbytes }, shardNbytes, missing) {
  */
 export async function streamShards(base, shards, manifest, runner, options) {
   const queue = shards.values();
-  const hasher = manifest.weights.nbytes > SMALL_NBYTES ? new WorkerLink() : undefined;
+  let hasher = /** @type {WorkerLink | undefined} */ (undefined); // from the first stored shard on
+  const isSmall = manifest.weights.nbytes <= SMALL_NBYTES;
   const work = async () => {
-    const reading = { ...options, memory: { hasher } };
+    const memory = {
+      get hasher() {
+        return isSmall ? undefined : (hasher ??= new WorkerLink());
+      },
+    };
+    const reading = { ...options, memory };
     for (const { path, records } of queue) {
       const bytes = await fetchFile(base, path, manifest, reading);
       await runner.allocated;
