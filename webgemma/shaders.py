@@ -7,10 +7,11 @@ reaches a shader.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, TypeVar
 
 import jinja2
@@ -36,7 +37,9 @@ T = TypeVar("T")
 SHAPE = "shape"
 """The binding of numbers that other texts of a kernel have as constants: see shape.wgsl.jinja."""
 SHAPE_FIELDS = re.compile(r"^struct Shape \{ (.+) \}$", re.MULTILINE)
-SHAPE_ACCESS = re.compile(r"\bshape\.(?=[A-Z])")
+SHAPE_ACCESS = re.compile(r"shape\.(?=[A-Z])")
+BLANK_LINES = re.compile(r"\n\n\n+")
+MOST_TEXTS = 1024  # of some 15 kB: what the models of a page have in common is rendered once
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +68,18 @@ def environment() -> jinja2.Environment:
 
 
 def render(template: str, params: Mapping[str, Any]) -> str:
-    """Render `shaders/<template>.wgsl.jinja` with `params`.
+    """Render `shaders/<template>.wgsl.jinja` with `params`: values as JSON has them.
 
     Raises:
         ProgramError: the template misses a parameter or is not valid; names template and line.
     """
+    return _rendered(template, json.dumps(params))
+
+
+@lru_cache(MOST_TEXTS)
+def _rendered(template: str, params: str) -> str:
     try:
-        text = environment().get_template(f"{template}.wgsl.jinja").render(**params)
+        text = environment().get_template(f"{template}.wgsl.jinja").render(json.loads(params))
     except jinja2.TemplateError as error:
         line = getattr(error, "lineno", None)
         msg = f"shader template {template}.wgsl.jinja, line {line}: {error}"
@@ -79,9 +87,10 @@ def render(template: str, params: Mapping[str, Any]) -> str:
     if not SHAPE_FIELDS.search(text):
         # Scalars: WebKit had no constants of structs in 2024 (Source/WebGPU/WGSL/TypeCheck.cpp).
         text = SHAPE_ACCESS.sub("", text)
-    return re.sub(r"\n{3,}", "\n\n", text)
+    return BLANK_LINES.sub("\n\n", text)
 
 
+@lru_cache(MOST_TEXTS)
 def parse_bindings(wgsl: str) -> tuple[Binding, ...]:
     """The bindings a shader declares, in the order of their numbers.
 
