@@ -58,9 +58,9 @@ def change(site: Path, name: str, edit: Callable[[bytes], bytes]) -> None:
 
 def wrong(shader: bytes) -> bytes:
     """A shader as a bad driver would run it: a lane gets what another should have."""
-    right = b"lane == turn"
+    right = b"lane == turn / 2u"
     assert right in shader
-    return shader.replace(right, b"lane == (turn ^ 1u)")
+    return shader.replace(right, b"lane == ((turn / 2u) ^ 1u)")
 
 
 def test_right_kernels_pass_and_a_wrong_variant_is_passed_over(site: Path, open_page: Any) -> None:
