@@ -124,6 +124,7 @@ class Timed:
         symbols = {**symbols, "num_tokens": len(product.arrays["x"])}
         self.workgroups = [evaluate(size, symbols) for size in product.dispatch]
         self.count = 1
+        self.seconds()  # lavapipe compiles with the first dispatch
         self.count = max(1, round(0.05 / self.seconds()))
 
     def seconds(self) -> float:

@@ -87,8 +87,8 @@ def test_ids_and_times_in_a_worker(
     result = run_in_worker(folder, playwright, chromium_path, make_tokenizer_json(source), texts)
     print({key: value for key, value in result.items() if key != "ids"})
     assert result["ids"] == [reference.EncodeAsIds(text) for text in texts]
-    assert result["load_ms"] < 2000
-    assert result["encode_ms"] < 2 * 2000  # the long text, and the short ones as long again
+    assert result["load_ms"] < 8000
+    assert result["encode_ms"] < 2 * 4000  # the long text, and the short ones as long again
 
 
 @pytest.mark.slow
@@ -106,7 +106,7 @@ def test_byte_level_ids_in_a_worker(
     result = run_in_worker(folder, playwright, chromium_path, content, texts)
     expected = reference.encode_batch(texts, add_special_tokens=False)
     assert result["ids"] == [encoding.ids for encoding in expected]
-    assert result["encode_ms"] < 2 * 2000
+    assert result["encode_ms"] < 2 * 4000
 
 
 def run_in_worker(

@@ -96,5 +96,5 @@ def test_a_vocabulary_of_gemmas_size_is_converted_and_read_in_seconds(
         {key: value for key, value in page.items() if key != "ids"},
     )
     assert page["ids"] == expected
-    assert page["load_ms"] < 2000
-    assert max(page["encode_ms"]) < 2000
+    assert page["load_ms"] < 8000  # 0.9 to 2.0 s, by the machine
+    assert max(page["encode_ms"]) < 4000

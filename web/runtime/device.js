@@ -152,12 +152,13 @@ const isLavapipe = (info) => /lavapipe|llvmpipe/i.test(info.architecture + info.
 
 /**
  * What an adapter is, as variants name it: "software" if it computes on the processor, "lavapipe" if
- * it is Mesa's.
+ * it is Mesa's with vectors of 256 bits: that variant counts on subgroups of eight.
  * @param {GPUAdapter} adapter
  * @returns {string[]}
  */
 export function adapterKinds(adapter) {
   const info = describeAdapter(adapter);
-  if (isLavapipe(info)) return ["any", "software", "lavapipe"];
+  const hasEightLanes = isLavapipe(info) && info.description.includes("256 bits");
+  if (hasEightLanes) return ["any", "software", "lavapipe"];
   return info.is_fallback ? ["any", "software"] : ["any"];
 }

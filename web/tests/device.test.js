@@ -51,6 +51,8 @@ test("an adapter is of the kinds that variants name", () => {
   assert.deepEqual(kinds({ architecture: "swiftshader" }), ["any", "software"]);
   const lavapipe = ["any", "software", "lavapipe"];
   assert.deepEqual(kinds({ description: "llvmpipe (LLVM 15.0.6, 256 bits)" }), lavapipe);
+  const fewerLanes = kinds({ description: "llvmpipe (LLVM 15.0.6, 128 bits)" });
+  assert.deepEqual(fewerLanes, ["any", "software"]);
 });
 
 test("a variant that is asked for is taken or refused", () => {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -66,10 +67,14 @@ def is_software(adapter: Any) -> bool:
 
 
 def adapter_kinds(adapter: Any) -> set[str]:
-    """What an adapter is, as variants name it: "software", and "lavapipe" if it is Mesa's."""
+    """What an adapter is, as variants name it: "software", and "lavapipe" if it is Mesa's.
+
+    That variant counts on subgroups of eight, which Mesa's has where vectors have 256 bits: see
+    https://docs.mesa3d.org/drivers/llvmpipe.html on LP_NATIVE_VECTOR_WIDTH.
+    """
     if not is_software(adapter):
         return {"any"}
-    is_lavapipe = "llvmpipe" in adapter.info["device"]
+    is_lavapipe = re.search("llvmpipe.*256 bits", adapter.info["device"])
     return {"any", "software", "lavapipe"} if is_lavapipe else {"any", "software"}
 
 
