@@ -234,6 +234,22 @@ export class Runner {
       throw new ProgramError(`program.json does not fit its shaders: ${invalid.message}`);
     this.throwIfFailed();
     this.steps.set(phase, bound);
+    if (phase === "decode") this.steps.set("append", bound.slice(0, this.countAppending(steps)));
+  }
+
+  /**
+   * How many steps of `decode` it takes to fill the caches, which is all that is left of a token that
+   * another one follows.
+   * @param {Step[]} steps
+   */
+  countAppending(steps) {
+    const { buffers, kernels } = this.program;
+    /** @param {Step} step */
+    const fillsCache = ({ kernel, bindings }) =>
+      kernels[kernel].bindings.some(
+        ({ type }, i) => type === "storage" && buffers[bindings[i].buffer].kind === "cache",
+      );
+    return steps.map(fillsCache).lastIndexOf(true) + 1;
   }
 
   /**
@@ -341,8 +357,9 @@ export class Runner {
   }
 
   /**
-   * Submit one phase: one command buffer, one compute pass.
-   * @param {Phase} phase
+   * Submit one phase: one command buffer, one compute pass. `append` is what fills the caches of
+   * `decode`.
+   * @param {Phase | "append"} phase
    * @param {Symbols} symbols `num_tokens` and `position` of this call
    */
   run(phase, symbols) {

@@ -100,7 +100,8 @@ export class Session {
       const chunk = { position, num_tokens: part.length };
       this.runner.writeTokens(part);
       this.runner.writeState({ ...chunk, token_id: part[0] });
-      this.runner.run(phase, chunk);
+      const isLast = position + size >= tokens.length;
+      this.runner.run(size > 1 || isLast ? phase : "append", chunk);
       this.runner.writeState(chunk); // `decode` moved on, to a token that is not its to choose
       this.cached = tokens.slice(0, position + part.length);
       yield chunk;
