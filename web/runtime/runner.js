@@ -5,11 +5,13 @@
  * Where the twin waits, this one awaits: pipelines compile while the shards still arrive.
  */
 
-/** @import { BindingRange, Phase, Program, ProgramBuffer, Size, Step, Variant } from "./types.d.ts" */
+/** @import { RunPhase } from "./phases.js" */
+/** @import { BindingRange, Program, ProgramBuffer, Size, Step, Variant } from "./types.d.ts" */
 
 import { DeviceLostError, GpuError, ProgramError, UnsupportedError } from "./errors.js";
 import { evaluate, parse } from "./expr.js";
 import { allocatedNbytes, boundNbytes, isTexture, measureMemory } from "./memory.js";
+import { phasesOf } from "./phases.js";
 import { Pipelines } from "./pipelines.js";
 import { StagingPool } from "./staging.js";
 import { createMatrix, padTo, writeMatrix } from "./tiles.js";
@@ -32,7 +34,7 @@ import { createMatrix, padTo, writeMatrix } from "./tiles.js";
 
 const TABLE_ROWS_PER_WRITE = 1024;
 const LOSS_NOTICE_MS = 200;
-/** @type {Phase[]} what later tokens take, and longer prompts */
+/** @type {RunPhase[]} what later tokens take, and longer prompts */
 const REST = ["prefill", "decode"];
 const SMALL_NBYTES = 2 ** 24; // of weights: a step of such a model is nothing beside compiling a kernel
 
@@ -73,12 +75,16 @@ export class Runner {
     /** @type {Symbols} */
     this.symbols = { ...variant.symbols, context_window_size: contextWindowSize };
     const memory = measureMemory(program, variant, contextWindowSize, []);
-    /** Whether a short prompt may go through `decode`, so that it need not wait for `prefill`. Where
+    this.phases = phasesOf(program);
+    /** Whether a short prompt may go through `layers`, so that it need not wait for `prefill`. Where
      * the two do not compute the same, there is no phase `verify`. */
     this.isSmall =
-      memory.weights_nbytes <= SMALL_NBYTES && !program.image && !!program.phases.verify;
-    /** @type {Phase[]} what the first token takes */
-    this.firstPhases = this.isSmall ? ["decode", "sample"] : ["encode_image", "prefill", "sample"];
+      memory.weights_nbytes <= SMALL_NBYTES &&
+      !program.image &&
+      !!program.phases.verify &&
+      !!this.phases.layers;
+    /** @type {RunPhase[]} what a prompt takes; `sample` of a small model compiles while that runs */
+    this.firstPhases = this.isSmall ? ["layers"] : ["encode_image", "prefill", "sample"];
     /** @type {Map<string, GPUBuffer>} */
     this.buffers = new Map();
     /** @type {Map<string, GPUTexture>} the matrices, where the variant keeps them so */
@@ -162,7 +168,7 @@ export class Runner {
   }
 
   /**
-   * Begin to compile what the first token takes.
+   * Begin to compile what a prompt takes.
    * @param {(done: number, total: number) => void} [onCompiled]
    */
   compileFirst(onCompiled) {
@@ -177,16 +183,17 @@ export class Runner {
   }
 
   /**
-   * Wait for what the first token takes, and for the texts of what others take. On a GPU, a large
+   * Wait for what a prompt takes, and for the texts of what others take. On a GPU, a large
    * model's other kernels compile while its shards still come; else they would only take time from
    * those: compiling is most of a small model's load, and adapters with textures are processors.
    */
   async ready() {
     await Promise.all([
       this.allocated,
-      ...this.kernelsOf(REST).map((kernel) => this.pipelines.read(kernel)),
+      ...this.kernelsOf(["sample", ...REST]).map((kernel) => this.pipelines.read(kernel)),
       ...this.firstPhases.map((phase) => this.prepare(phase)),
     ]);
+    this.prepare("sample").catch(() => {}); // whoever generates reports it
     if (this.isSmall || this.textures.size) return;
     this.prepareRest().catch(() => {}); // a step reports it
   }
@@ -200,17 +207,17 @@ export class Runner {
   }
 
   /**
-   * @param {Phase[]} phases
+   * @param {RunPhase[]} phases
    * @returns {string[]} the names of their kernels, each once
    */
   kernelsOf(phases) {
-    const steps = phases.flatMap((phase) => this.program.phases[phase] ?? []);
+    const steps = phases.flatMap((phase) => this.phases[phase] ?? []);
     return [...new Set(steps.map((step) => step.kernel))];
   }
 
   /**
    * Wait until a phase can run.
-   * @param {Phase} phase
+   * @param {RunPhase} phase
    * @returns {Promise<void>}
    */
   prepare(phase) {
@@ -221,10 +228,10 @@ export class Runner {
 
   /**
    * Wait for the pipelines of a phase, and bind its steps.
-   * @param {Phase} phase
+   * @param {RunPhase} phase
    */
   async bindPhase(phase) {
-    const steps = this.program.phases[phase] ?? [];
+    const steps = this.phases[phase] ?? [];
     const waited = Promise.all(steps.map((step) => this.pipelines.get(step.kernel)));
     const pipelines = await Promise.race([waited, this.lost]);
     this.device.pushErrorScope("validation");
@@ -234,22 +241,7 @@ export class Runner {
       throw new ProgramError(`program.json does not fit its shaders: ${invalid.message}`);
     this.throwIfFailed();
     this.steps.set(phase, bound);
-    if (phase === "decode") this.steps.set("append", bound.slice(0, this.countAppending(steps)));
-  }
-
-  /**
-   * How many steps of `decode` it takes to fill the caches, which is all that is left of a token that
-   * another one follows.
-   * @param {Step[]} steps
-   */
-  countAppending(steps) {
-    const { buffers, kernels } = this.program;
-    /** @param {Step} step */
-    const fillsCache = ({ kernel, bindings }) =>
-      kernels[kernel].bindings.some(
-        ({ type }, i) => type === "storage" && buffers[bindings[i].buffer].kind === "cache",
-      );
-    return steps.map(fillsCache).lastIndexOf(true) + 1;
+    if (phase === "layers") this.steps.set("append", bound.slice(0, this.phases.append?.length));
   }
 
   /**
@@ -357,9 +349,8 @@ export class Runner {
   }
 
   /**
-   * Submit one phase: one command buffer, one compute pass. `append` is what fills the caches of
-   * `decode`.
-   * @param {Phase | "append"} phase
+   * Submit one phase: one command buffer, one compute pass.
+   * @param {RunPhase} phase
    * @param {Symbols} symbols `num_tokens` and `position` of this call
    */
   run(phase, symbols) {

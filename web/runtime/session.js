@@ -88,21 +88,20 @@ export class Session {
    * submitted.
    * @param {number[]} tokens the whole sequence; the first `keep` are in the caches already
    * @param {number} keep
-   * @param {"prefill" | "decode"} [phase] `decode` runs them one by one, as if it had chosen them
+   * @param {"prefill" | "layers"} [phase] `layers` runs them one by one
    * @returns {AsyncGenerator<{position: number, num_tokens: number}, void, void>}
    */
   async *prefill(tokens, keep, phase = "prefill") {
     await this.runner.prepare(phase);
-    const size = phase === "decode" ? 1 : this.runner.program.prefill_chunk_size;
+    const size = phase === "layers" ? 1 : this.runner.program.prefill_chunk_size;
     for (let position = keep; position < tokens.length; position += size) {
       if (size > 1 && position > keep) await this.runner.finished();
       const part = tokens.slice(position, position + size);
       const chunk = { position, num_tokens: part.length };
       this.runner.writeTokens(part);
       this.runner.writeState({ ...chunk, token_id: part[0] });
-      const isLast = position + size >= tokens.length;
-      this.runner.run(size > 1 || isLast ? phase : "append", chunk);
-      this.runner.writeState(chunk); // `decode` moved on, to a token that is not its to choose
+      const isFollowed = position + 1 < tokens.length;
+      this.runner.run(phase === "layers" && isFollowed ? "append" : phase, chunk);
       this.cached = tokens.slice(0, position + part.length);
       yield chunk;
     }
@@ -115,7 +114,7 @@ export class Session {
    */
   promptPhase(count) {
     const { isSmall, steps } = this.runner;
-    return isSmall && count <= MOST_DECODED && !steps.has("prefill") ? "decode" : "prefill";
+    return isSmall && count <= MOST_DECODED && !steps.has("prefill") ? "layers" : "prefill";
   }
 
   /**
@@ -205,6 +204,7 @@ export class Session {
     const phase = this.promptPhase(tokenIds.length - cached_tokens);
     for await (chunk of this.prefill(tokenIds, cached_tokens, phase)) if (signal?.aborted) break;
     this.prompt = tokenIds;
+    await this.runner.prepare("sample");
     const limit = this.limit(tokenIds, maxTokens);
     const chosen = { ...GREEDY, ...sampling };
     const drafter = draft ? makeDrafter(this.runner.program, tokenIds) : null;
