@@ -113,8 +113,8 @@ def test_a_short_prompt_does_not_wait_for_prefill_to_compile(
     assert [ids for ids, _ in results] == [tiny.generate(prompt, 3) for prompt in prompts]
     behind = ["sample", "decode", "decode"]
     assert [phases for _, phases in results] == [
-        ["decode"] * len(PROMPT) + behind,
-        ["decode"] * 2 + behind,  # the last of the text before it was not run yet
+        ["append"] * (len(PROMPT) - 1) + ["layers"] + behind,
+        ["append", "layers"] + behind,  # the last of the text before it was not run yet
         ["prefill"] * 2 + behind,
         ["prefill", *behind],
     ]

@@ -51,25 +51,25 @@ const V = 700u;
 APPEND = (
     STATE
     + """
+override CHAINED: u32;
 @group(0) @binding(0) var<uniform> state: State;
 @group(0) @binding(1) var<storage, read> tokens: array<u32>;
 @group(0) @binding(2) var<storage, read_write> cache: array<u32>;
 @compute @workgroup_size(16) fn main(@builtin(global_invocation_id) id: vec3<u32>) {
-  if (id.x < state.num_tokens) { cache[state.position + id.x] = tokens[id.x]; }
+  if (id.x >= state.num_tokens) { return; }
+  cache[state.position + id.x] = select(tokens[id.x], state.token_id, CHAINED == 1u);
 }
 """
 )
 NEXT = (
     STATE
     + """
-override APPENDS: u32;
 const RING = 16u;
 @group(0) @binding(0) var<storage, read_write> state: State;
 @group(0) @binding(1) var<storage, read> bias: array<u32>;
-@group(0) @binding(2) var<storage, read_write> cache: array<u32>;
+@group(0) @binding(2) var<storage, read> cache: array<u32>;
 @group(0) @binding(3) var<storage, read_write> generated: array<u32>;
 @compute @workgroup_size(1) fn main() {
-  if (APPENDS == 1u) { cache[state.position] = state.token_id; }
   let length = state.position + state.num_tokens;
   var sum = 0u;
   for (var j = 0u; j < length; j++) { sum += (j + 1u) * cache[j]; }
@@ -158,7 +158,8 @@ def _step(kernel: str, *buffers: str, dispatch: int | str = 1) -> dict[str, Any]
 def program(slices: Sequence[int] = SLICES) -> dict[str, Any]:
     """The program.json."""
     read, write = "read-only-storage", "storage"
-    head = {"state": write, "bias": read, "cache": write, "generated": write}
+    appended = {"state": "uniform", "tokens": read, "cache": write}
+    head = {"state": write, "bias": read, "cache": read, "generated": write}
     steps = ("state", "bias", "cache", "generated")
     return {
         "version": 1,
@@ -195,11 +196,9 @@ def program(slices: Sequence[int] = SLICES) -> dict[str, Any]:
             "odd": {"buffer": "odd", "offset": 0},
         },
         "kernels": {
-            "append": _kernel(
-                "shaders/append.wgsl", {"state": "uniform", "tokens": read, "cache": write}
-            ),
-            "sample": _kernel("shaders/next.wgsl", head, APPENDS=0),
-            "decode": _kernel("shaders/next.wgsl", head, APPENDS=1),
+            "append": _kernel("shaders/append.wgsl", appended, CHAINED=0),
+            "append_chained": _kernel("shaders/append.wgsl", appended, CHAINED=1),
+            "sample": _kernel("shaders/next.wgsl", head),
             "logits": _kernel(
                 "shaders/logits.wgsl",
                 {"state": "uniform", "bias": read, "cache": read, "table": read, "odd": read}
@@ -211,7 +210,10 @@ def program(slices: Sequence[int] = SLICES) -> dict[str, Any]:
                 _step("append", "state", "tokens", "cache", dispatch="ceil_div(num_tokens, 16)")
             ],
             "sample": [_step("sample", *steps)],
-            "decode": [_step("decode", *steps)],
+            "decode": [
+                _step("append_chained", "state", "tokens", "cache"),
+                _step("sample", *steps),
+            ],
             "logits": [
                 _step("logits", "state", "bias", "cache", "table", "odd", "logits")
                 | {"dispatch": [f"ceil_div(num_tokens * {V}, 64)", 1, 1]}

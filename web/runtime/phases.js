@@ -35,7 +35,8 @@ function endsWith(steps, others) {
  * @param {Step} step
  */
 function fillsCache({ buffers, kernels }, { kernel, bindings }) {
-  return kernels[kernel].bindings.some(
-    ({ type }, i) => type === "storage" && buffers[bindings[i].buffer].kind === "cache",
+  const types = kernels[kernel]?.bindings ?? []; // a program that is wrong is refused later
+  return bindings.some(
+    ({ buffer }, i) => types[i]?.type === "storage" && buffers[buffer]?.kind === "cache",
   );
 }
