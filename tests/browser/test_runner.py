@@ -114,7 +114,7 @@ def test_a_short_prompt_does_not_wait_for_prefill_to_compile(
     behind = ["sample", "decode", "decode"]
     assert [phases for _, phases in results] == [
         ["append"] * (len(PROMPT) - 1) + ["layers"] + behind,
-        ["append", "layers"] + behind,  # the last of the text before it was not run yet
+        ["append", "layers", *behind],  # the last of the text before it was not run yet
         ["prefill"] * 2 + behind,
         ["prefill", *behind],
     ]

@@ -34,8 +34,8 @@ import { createMatrix, padTo, writeMatrix } from "./tiles.js";
 
 const TABLE_ROWS_PER_WRITE = 1024;
 const LOSS_NOTICE_MS = 200;
-/** @type {RunPhase[]} what later tokens take, and longer prompts */
-const REST = ["prefill", "decode"];
+/** @type {RunPhase[]} what all tokens take, and longer prompts */
+const REST = ["sample", "prefill", "decode"];
 const SMALL_NBYTES = 2 ** 24; // of weights: a step of such a model is nothing beside compiling a kernel
 
 /**
@@ -190,7 +190,7 @@ export class Runner {
   async ready() {
     await Promise.all([
       this.allocated,
-      ...this.kernelsOf(["sample", ...REST]).map((kernel) => this.pipelines.read(kernel)),
+      ...this.kernelsOf(REST).map((kernel) => this.pipelines.read(kernel)),
       ...this.firstPhases.map((phase) => this.prepare(phase)),
     ]);
     this.prepare("sample").catch(() => {}); // whoever generates reports it
