@@ -21,7 +21,7 @@ LOAD = """async () => {
   const { loadModel } = await import("/webgemma/load.js");
   window.engine = await Engine.load("/models/pebble/");
   const url = new URL("/models/pebble/", location.href).href;
-  window.model = await loadModel(url, { variant: "f32" });
+  window.model = await loadModel(url, { variant: "software" });
   await model.runner.prepareRest();
   await model.runner.prepare("verify");
 }"""
