@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
 LOAD = """async () => {
   const { Engine } = await import("/webgemma/index.js");
-  window.engine = await Engine.load("/models/pebble/", { variant: "f32" });
+  window.engine = await Engine.load("/models/pebble/", { variant: "software" });
 }"""
 CHAT = """async (request) => {
   const answer = await engine.chat.completions.create(request);
@@ -245,7 +245,7 @@ def test_an_edited_message_rewinds_to_what_is_still_right(page: Page) -> None:
 def test_a_full_context_ends_the_reply_or_drops_the_oldest_turns(page: Page) -> None:
     script = """async ([first, messages]) => {
       const { Engine } = await import("/webgemma/index.js");
-      const options = { variant: "f32", contextWindowSize: 96 };
+      const options = { variant: "software", contextWindowSize: 96 };
       const small = await Engine.load("/models/pebble/", options);
       const create = (request) =>
         small.chat.completions
