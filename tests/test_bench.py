@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from webgemma.bench import bench
+from webgemma.bench import bench, measure
 from webgemma.bench.chart import draw
 from webgemma.bench.measure import choose_lengths, window_for
 from webgemma.bench.report import as_json, as_text
@@ -18,6 +18,7 @@ from webgemma.build import build_site
 from webgemma.cli import main
 from webgemma.errors import ConfigError
 from webgemma.resources import built_in_model
+from webgemma.runtime.runner import Runner
 from webgemma.runtime.session import open_session
 from webgemma.runtime.timing import best_seconds, seconds_of
 from webgemma.runtime.tuner import Trial
@@ -50,6 +51,25 @@ def test_figures(result, site):
     assert sum(kernel.dispatches for kernel in result.kernels) == len(steps)
     assert {kernel.name for kernel in result.kernels} == {step.kernel for step in steps}
     assert result.variant == variant
+
+
+def test_kernels_have_run_before_anything_is_measured(site, monkeypatch):
+    """A first dispatch of lavapipe's compiles for seconds: longer than all of a figure may take."""
+    before = []
+    run = Runner.run
+
+    def noting(self, phase, symbols):
+        before.append(phase)
+        run(self, phase, symbols)
+
+    def stop(once, repeat):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Runner, "run", noting)
+    monkeypatch.setattr(measure, "_median", stop)
+    with pytest.raises(KeyboardInterrupt):
+        bench(site, prompts=[3], contexts=[5], repeat=1)
+    assert before == ["prefill", "sample", "decode"]
 
 
 def test_bytes_of_a_token(result, site):

@@ -176,6 +176,7 @@ def _measure(
         done += 1
         progress("measuring", done, total)
 
+    warm_up(session)
     first_token = first_token_seconds(session, min(prompts), repeat)
     tick()
     prefill, decode, kernels = [], [], []
@@ -203,6 +204,16 @@ def _measure(
         decode=tuple(decode), kernels=tuple(kernels), copy_bandwidth=copied,
         multiply_add_rate=multiplied, tuning=running_choices(runner.variant),
     )  # fmt: skip
+
+
+def warm_up(session: Session) -> None:
+    """Run all that is measured: lavapipe compiles a kernel with its first dispatch, for seconds."""
+    runner = session.runner
+    position, rows = run_prompt(session, 1)
+    runner.write_state({"temperature": 0.0, "num_generated": 0})
+    for phase in ("sample", "decode"):
+        runner.run(phase, {"position": position, "num_tokens": rows})
+    runner.finished()
 
 
 def first_token_seconds(session: Session, num_tokens: int, repeat: int) -> float:
